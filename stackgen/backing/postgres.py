@@ -1,0 +1,54 @@
+"""PostgreSQL: keys, teams and spend of the gateway.
+
+https://hub.docker.com/_/postgres
+"""
+
+from __future__ import annotations
+
+from stackgen.parts import (
+    DATA_NETWORK,
+    Arg,
+    Health,
+    Image,
+    Joined,
+    Mount,
+    Port,
+    Secret,
+    Service,
+    Storage,
+)
+
+NAME = "postgres"
+PORT = 5432
+USER = DATABASE = "litellm"
+DATA = Storage(name="postgres-data", holds="the gateway's database", shared=False, size_estimate_gib=2)
+PASSWORD = Secret(name="POSTGRES_PASSWORD", purpose="opens the database", guards_volume=DATA.name, url_safe=True)
+
+_DATA_FOLDER_BELOW_MAJOR_SINCE = 18
+
+
+def url() -> Joined:
+    """Where the gateway finds its database; the password is URL-safe, so it needs no escapes."""
+    return Joined((f"postgresql://{USER}:", PASSWORD, f"@{NAME}:{PORT}/{DATABASE}"))
+
+
+def service(image: Image) -> Service:
+    """The server on the data network. Health asks over TCP: during the first start a private server answers the socket."""
+    major = int(image.pin.version.split(".")[0])
+    target = "/var/lib/postgresql" if major >= _DATA_FOLDER_BELOW_MAJOR_SINCE else "/var/lib/postgresql/data"
+    return Service(
+        name=NAME,
+        image=image,
+        why="the gateway keeps keys, teams and spend here",
+        environment={
+            "POSTGRES_USER": Arg(value=USER),
+            "POSTGRES_DB": Arg(value=DATABASE),
+            "POSTGRES_PASSWORD": Arg(value=PASSWORD, why="only read while the volume is empty"),
+        },
+        ports=(Port(container=PORT),),
+        mounts=(Mount(storage=DATA, target=target),),
+        health=Health(command=("pg_isready", "-h", "127.0.0.1", "-U", USER, "-d", DATABASE)),
+        start_budget_seconds=120,
+        networks=(DATA_NETWORK,),
+        stop_seconds=60,
+    )

@@ -1,0 +1,14 @@
+"""The engines: one file each, named like the engine.
+
+Adding one: a file that ends with `ENGINE = Engine(...)`, a line in ENGINES, its flags in facts/, an example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from stackgen.engines import infinity, vllm
+from stackgen.parts import Engine
+
+ENGINES: Mapping[str, Engine] = MappingProxyType({engine.name: engine for engine in (vllm.ENGINE, infinity.ENGINE)})

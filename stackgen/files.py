@@ -1,0 +1,227 @@
+"""The output folder: written whole or not at all, compared, and never taken from a person who edited it.
+
+A write puts every new file aside, then writes a journal, then moves them into place, then writes the manifest. Before the
+journal nothing has changed; after it, the next verb finishes the move.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stackgen import __version__
+from stackgen.errors import DriftError, StackError
+from stackgen.render import ENV_FILE, File
+
+MANIFEST = ".stackgen-manifest.json"
+JOURNAL = ".stackgen-journal.json"
+ASIDE = ".stackgen-new"
+_PUBLIC, _PRIVATE = 0o644, 0o600
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a write did to each file."""
+
+    changed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+def write(folder: Path, files: Iterable[File], *, env: str, env_digest: str | None, force: bool = False) -> Written:
+    """Make the folder hold exactly these files.
+
+    Args:
+        folder: the output folder.
+        files: what was rendered.
+        env: the text of `.env`.
+        env_digest: SHA-256 of the `.env` that stackgen wrote last; None where it never did.
+        force: overwrite what was edited by hand.
+
+    Raises:
+        DriftError: a file was edited by hand, or is there and not ours.
+        StackError: the folder cannot be written; what was there is whole.
+    """
+    wanted = {file.path: file.text for file in files}
+    recover(folder)
+    manifest = read_manifest(folder)
+    if not force:
+        _refuse_hand_edits(folder, wanted, manifest, env, env_digest)
+    stale = tuple(sorted(set(manifest) - set(wanted)))
+    changed = tuple(path for path, text in wanted.items() if _text(folder / path) != text)
+    digests = {path: digest(text) for path, text in wanted.items()}
+    texts = {path: wanted[path] for path in changed}
+    if _text(folder / ENV_FILE) != env or _is_open(folder / ENV_FILE):
+        texts[ENV_FILE] = env
+    try:
+        if texts or digests != manifest:
+            _commit(folder, texts, digests)
+        for path in stale:
+            (folder / path).unlink(missing_ok=True)
+    except OSError as error:
+        raise StackError(
+            f"the files cannot be written: {error.strerror or error}", where=str(error.filename or folder)
+        ) from None
+    return Written(changed, tuple(sorted(set(wanted) - set(changed))), stale)
+
+
+def differences(folder: Path, files: Iterable[File]) -> Iterator[str]:
+    """Unified diffs from what is on disk to what would be rendered; nothing where they are equal. `.env` is no part of it."""
+    wanted = {file.path: file.text for file in files}
+    for path in sorted(set(wanted) | set(read_manifest(folder))):
+        old, new = _text(folder / path), wanted.get(path)
+        if old == new:
+            continue
+        yield "".join(
+            difflib.unified_diff(
+                (old or "").splitlines(keepends=True),
+                (new or "").splitlines(keepends=True),
+                fromfile=f"{folder.name}/{path}" if old is not None else "/dev/null",
+                tofile=f"rendered now/{path}" if new is not None else "/dev/null",
+            )
+        )
+
+
+def hand_edits(folder: Path) -> list[str]:
+    """Files that differ from what stackgen wrote, as the manifest knows it."""
+    return sorted(
+        path
+        for path, known in read_manifest(folder).items()
+        if (text := _text(folder / path)) is None or digest(text) != known
+    )
+
+
+def require_untouched(folder: Path) -> None:
+    """Refuse a folder whose files are not those that stackgen wrote.
+
+    Raises:
+        DriftError: names the files.
+    """
+    recover(folder)
+    edited = hand_edits(folder)
+    if edited:
+        raise DriftError(
+            f"edited by hand since stackgen wrote them: {', '.join(edited)}",
+            where=str(folder),
+            hint="`stackgen render --check` shows the difference; put it into the spec, or `stackgen render --force` drops it",
+        )
+
+
+def read_manifest(folder: Path) -> dict[str, str]:
+    """SHA-256 by path of what stackgen wrote into the folder; empty where it never did."""
+    data = _json(folder / MANIFEST)
+    files = data.get("files") if isinstance(data, dict) else None
+    return {str(path): str(known) for path, known in files.items()} if isinstance(files, dict) else {}
+
+
+def recover(folder: Path) -> bool:
+    """Finish a write that was interrupted after its journal, undo one that was interrupted before it.
+
+    Returns:
+        Whether there was one to finish.
+    """
+    if not folder.is_dir():
+        return False
+    journal = _json(folder / JOURNAL)
+    if not isinstance(journal, dict):
+        for leftover in folder.rglob(f"*{ASIDE}"):
+            leftover.unlink()
+        (folder / JOURNAL).unlink(missing_ok=True)
+        return False
+    for path in journal["moves"]:
+        aside = folder / f"{path}{ASIDE}"
+        if aside.exists():
+            aside.replace(folder / path)
+    _write_aside(folder / MANIFEST, _manifest_text(journal["files"]), _PUBLIC).replace(folder / MANIFEST)
+    (folder / JOURNAL).unlink()
+    return True
+
+
+def digest(text: str) -> str:
+    """SHA-256 of a text's bytes."""
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+
+def _commit(folder: Path, texts: Mapping[str, str], digests: Mapping[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    asides: list[Path] = []
+    try:
+        for path, text in texts.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.is_dir():
+                raise IsADirectoryError(0, "a folder is in the way of a file", str(target))
+            asides.append(_write_aside(target, text, _PRIVATE if path == ENV_FILE else _PUBLIC))
+        journal = json.dumps({"moves": list(texts), "files": dict(digests)})
+        asides.append(_write_aside(folder / JOURNAL, journal, _PUBLIC))
+    except OSError:
+        for aside in asides:
+            aside.unlink(missing_ok=True)
+        raise
+    asides[-1].replace(folder / JOURNAL)
+    recover(folder)
+
+
+def _write_aside(target: Path, text: str, mode: int) -> Path:
+    aside = target.with_name(f"{target.name}{ASIDE}")
+    aside.unlink(missing_ok=True)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
+    try:
+        os.fchmod(descriptor, mode)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+    return aside
+
+
+def _manifest_text(digests: Mapping[str, str]) -> str:
+    return json.dumps({"stackgen": __version__, "files": dict(sorted(digests.items()))}, indent=2) + "\n"
+
+
+def _refuse_hand_edits(
+    folder: Path, wanted: Mapping[str, str], manifest: Mapping[str, str], env: str, env_digest: str | None
+) -> None:
+    edited = []
+    for path, text in wanted.items():
+        found = _text(folder / path)
+        if found is not None and found != text and digest(found) != manifest.get(path):
+            edited.append(path)
+    found = _text(folder / ENV_FILE)
+    if found is not None and found != env and digest(found) != env_digest:
+        edited.append(ENV_FILE)
+    if edited:
+        raise DriftError(
+            f"would overwrite what stackgen did not write: {', '.join(sorted(edited))}",
+            where=str(folder),
+            hint="`stackgen render --check` shows the difference; `stackgen render --force` overwrites; "
+            "values of .env belong into .stackgen/secrets.env",
+        )
+
+
+def _is_open(path: Path) -> bool:
+    """Whether others than the owner may look into the file."""
+    return bool(path.stat().st_mode & 0o077)
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode("utf-8", errors="surrogateescape")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None

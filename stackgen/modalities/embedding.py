@@ -1,0 +1,66 @@
+"""Embedding: a list of texts becomes a list of vectors (`/v1/embeddings`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from stackgen.modalities.probe import Modality, Probe, Reply
+
+_BODY: Mapping[str, Any] = {
+    "input": ["The cat sleeps on the sofa.", "A kitten naps on the couch.", "Interest rates rose by half a point."]
+}
+
+
+def complaint(reply: Reply) -> str | None:
+    """A good reply has one vector per text, all of one size, finite and not all zero."""
+    return reply.refusal() or _vector_complaint(reply.json())
+
+
+def _vector_complaint(data: Any) -> str | None:
+    entries = data.get("data") if isinstance(data, dict) else None
+    if not isinstance(entries, list) or len(entries) != len(_BODY["input"]):
+        return f"expected {len(_BODY['input'])} vectors, got {len(entries) if isinstance(entries, list) else 'none'}"
+    vectors = [entry.get("embedding") for entry in entries]
+    if not all(isinstance(vector, list) and vector for vector in vectors):
+        return "a vector is missing"
+    if len({len(vector) for vector in vectors}) != 1:
+        return f"vectors differ in size: {sorted({len(vector) for vector in vectors})}"
+    if not all(isinstance(number, int | float) and math.isfinite(number) for vector in vectors for number in vector):
+        return "a vector holds something that is no finite number"
+    if any(not any(vector) for vector in vectors):
+        return "a vector is all zeros"
+    return None
+
+
+def _reply(*vectors: str) -> Reply:
+    """An answer as Infinity 0.0.77 gives it, vectors shortened."""
+    entries = ",".join(
+        f'{{"object":"embedding","embedding":{vector},"index":{index}}}' for index, vector in enumerate(vectors)
+    )
+    usage = '"usage":{"prompt_tokens":5,"total_tokens":5}'
+    body = f'{{"object":"list","data":[{entries}],"model":"embed",{usage}}}'
+    return Reply(status=200, content_type="application/json", body=body)
+
+
+MODALITY = Modality(
+    name="embedding",
+    path="/v1/embeddings",
+    probes=(
+        Probe(
+            name="embedding",
+            body=_BODY,
+            complaint=complaint,
+            good=(_reply("[-0.0627,0.0549]", "[-0.0611,0.0552]", "[0.0121,-0.0035]"),),
+            bad=(
+                _reply("[-0.0627,0.0549]"),
+                _reply("[-0.0627,0.0549]", "[-0.0611]", "[0.0121,-0.0035]"),
+                _reply("[0.1,0.2]", "[0.0,0.0]", "[0.3,0.1]"),
+                _reply("[0.1,0.2]", "[NaN,0.1]", "[0.3,0.1]"),
+                Reply(status=401, content_type="application/json", body='{"detail":"Unauthorized"}'),
+                Reply(status=200, body="{}"),
+            ),
+        ),
+    ),
+)

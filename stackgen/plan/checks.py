@@ -1,0 +1,162 @@
+"""What must hold of a spec beyond its grammar; every finding has its place, its limit and its fix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from stackgen import facts
+from stackgen.errors import Problem
+from stackgen.modalities import MODALITIES
+from stackgen.parts import Engine
+from stackgen.sources import Loaded, Path, describe, nearest
+from stackgen.spec import Gpu, Model, Spec
+
+_COMMON_FIELDS = frozenset({"context", "concurrency", "tensor_parallel"})
+
+
+def gpu_problems(loaded: Loaded, spec: Spec) -> Iterator[Problem]:
+    """Cards that are known, and devices that can be told apart."""
+    known = facts.cards()
+    devices: dict[str, str] = {}
+    for identifier, gpu in spec.gpus.items():
+        path: Path = ("gpus", identifier)
+        if gpu.card not in known:
+            yield Problem(
+                loaded.place((*path, "card")), f"there is no card {describe(gpu.card)}", nearest(gpu.card, known)
+            )
+        if gpu.uuid is not None and gpu.index is not None:
+            yield Problem(
+                loaded.place((*path, "index")), "a card has `uuid` or `index`, not both", "keep `uuid`, it is stable"
+            )
+        if gpu.uuid is None and gpu.index is None and len(spec.gpus) > 1:
+            hint = "add `uuid:` (from `nvidia-smi -L`) or `index:`"
+            yield Problem(
+                loaded.place(path, of_key=True), f"which of the {len(spec.gpus)} cards is `{identifier}`?", hint
+            )
+        device = device_of(gpu)
+        if device in devices:
+            message = f"`{identifier}` and `{devices[device]}` are the same device {device}"
+            yield Problem(loaded.place(path, of_key=True), message, "give each card its own uuid or index")
+        devices.setdefault(device, identifier)
+
+
+def device_of(gpu: Gpu) -> str:
+    """What Docker calls the card."""
+    return gpu.uuid or str(gpu.index or 0)
+
+
+def model_problems(loaded: Loaded, spec: Spec, engines: Mapping[str, Engine]) -> Iterator[Problem]:
+    """Each model by itself, then names that clients could confuse."""
+    if not spec.models and "models" in loaded.document.data and not loaded.document.data["models"]:
+        yield Problem(loaded.place(("models",)), "a stack needs at least one model")
+    names: dict[str, str] = {}
+    for identifier, model in spec.models.items():
+        path: Path = ("models", identifier)
+        engine = engines.get(model.engine)
+        if engine is None:
+            place = loaded.place((*path, "engine"))
+            yield Problem(place, f"there is no engine {describe(model.engine)}", nearest(model.engine, engines))
+        else:
+            yield from _modality_problems(loaded, path, model, engine)
+            yield from _field_problems(loaded, path, model, engine)
+        yield from _gpu_choice_problems(loaded, path, model, engine)
+        for position, name in enumerate(model.public_names or (identifier,)):
+            if name in names:
+                place = loaded.place(
+                    (*path, "public_names", position) if model.public_names else path, of_key=not model.public_names
+                )
+                yield Problem(
+                    place,
+                    f"the public name {describe(name)} is taken by `{names[name]}`",
+                    "one name, one model in this version",
+                )
+            names.setdefault(name, identifier)
+
+
+def _modality_problems(loaded: Loaded, path: Path, model: Model, engine: Engine) -> Iterator[Problem]:
+    for position, modality in enumerate(model.modalities):
+        place = loaded.place((*path, "modalities", position))
+        if modality not in MODALITIES:
+            yield Problem(place, f"there is no modality {describe(modality)}", nearest(modality, MODALITIES))
+        elif modality not in engine.modalities:
+            yield Problem(
+                place, f"{engine.name} does not serve {modality}", f"it serves {', '.join(sorted(engine.modalities))}"
+            )
+        elif modality in model.modalities[:position]:
+            yield Problem(place, f"{modality} is here twice", "drop one")
+
+
+def _field_problems(loaded: Loaded, path: Path, model: Model, engine: Engine) -> Iterator[Problem]:
+    for name in sorted(_COMMON_FIELDS - engine.fields):
+        if getattr(model, name) is not None:
+            yield Problem(loaded.place((*path, name), of_key=True), f"{engine.name} has no `{name}`", "drop the line")
+    if model.instance is not None and not engine.many_models:
+        message = f"{engine.name} serves one model per instance"
+        yield Problem(loaded.place((*path, "instance"), of_key=True), message, "drop the line")
+
+
+def _gpu_choice_problems(loaded: Loaded, path: Path, model: Model, engine: Engine | None) -> Iterator[Problem]:
+    declared = loaded.document.data.get("gpus")
+    declared = declared if isinstance(declared, dict) else {}
+    if model.gpus is None:
+        if len(declared) > 1:
+            hint = f"write `gpus: [{next(iter(declared))}]`, or `gpus: []` for the CPU"
+            yield Problem(
+                loaded.place(path, of_key=True), f"on which of the {len(declared)} cards does `{path[-1]}` run?", hint
+            )
+        return
+    for position, identifier in enumerate(model.gpus):
+        place = loaded.place((*path, "gpus", position))
+        if identifier not in declared:
+            yield Problem(place, f"there is no card {describe(identifier)} in `gpus`", nearest(identifier, declared))
+        elif identifier in model.gpus[:position]:
+            yield Problem(place, f"the card `{identifier}` is here twice", "drop one")
+    if engine is not None and engine.many_models and len(model.gpus) > 1:
+        message = f"{engine.name} runs on one card, not {len(model.gpus)}"
+        yield Problem(loaded.place((*path, "gpus")), message, f"write `gpus: [{model.gpus[0]}]`")
+    if model.tensor_parallel is not None and model.gpus and model.tensor_parallel != len(model.gpus):
+        message = f"`tensor_parallel` is {model.tensor_parallel}, but `gpus` names {len(model.gpus)}"
+        yield Problem(
+            loaded.place((*path, "tensor_parallel")), message, "they must be equal; or drop `tensor_parallel`"
+        )
+
+
+def extra_argument_problems(
+    loaded: Loaded, path: Path, model: Model, engine: Engine, version: str
+) -> Iterator[Problem]:
+    """Words of `extra_args`: flags that the pinned release knows, and none that stackgen writes itself."""
+    table = facts.flag_table(engine.name, version)
+    flag: facts.Flag | None = None
+    for position, word in enumerate(model.extra_args):
+        place = loaded.place((*path, "extra_args", position))
+        if not word.startswith("--"):
+            if flag is not None and flag.choices and word not in flag.choices:
+                yield Problem(place, f"{describe(word)} is no value of {flag.name}", nearest(word, flag.choices))
+            flag = None
+            continue
+        spelling, _, value = word.partition("=")
+        name = spelling.replace("_", "-").split(".")[0]
+        flag = table.flags.get(name) if table else None
+        canonical = flag.name if flag else name
+        if canonical in engine.flags:
+            setting = engine.flags[canonical]
+            hint = (
+                "the model's id is its served name"
+                if setting == "id"
+                else f"write `{setting.replace('.', ': ')}` in the model"
+            )
+            yield Problem(place, f"{canonical} is written by stackgen", hint)
+        elif canonical in engine.own_flags:
+            yield Problem(place, f"{canonical} is written by stackgen", engine.own_flags[canonical])
+        elif table is not None and flag is None:
+            instead = table.removed.get(name)
+            yield Problem(place, f"{engine.name} {version} does not know {name}", instead or nearest(name, table.flags))
+        elif flag is not None and value and flag.choices and value not in flag.choices:
+            yield Problem(place, f"{describe(value)} is no value of {flag.name}", nearest(value, flag.choices))
+
+
+def environment_problems(loaded: Loaded, path: Path, model: Model, engine: Engine) -> Iterator[Problem]:
+    """Variables that would take the place of a secret."""
+    for name in sorted({secret.name for secret in engine.secrets} & set(model.environment)):
+        place = loaded.place((*path, "environment", name), of_key=True)
+        yield Problem(place, f"{name} is a secret of the stack", "write its value into .stackgen/secrets.env")

@@ -1,0 +1,138 @@
+"""Models become instances: who shares a process, on which cards, in which order they start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from stackgen import facts
+from stackgen.errors import Problem
+from stackgen.parts import Engine, Gpu, Image, Instance, ServedModel
+from stackgen.plan.checks import device_of
+from stackgen.sources import Loaded, Path, findings
+from stackgen.spec import ACCELERATORS, Model, Spec
+
+
+def instance_name(engine: Engine, identifier: str, model: Model) -> str:
+    """The name of a model's instance, and so of its service.
+
+    It depends on the model's own entry alone, so that adding, removing or moving other entries never renames it.
+    """
+    if not engine.many_models:
+        return f"{engine.name}-{identifier}"
+    if model.instance:
+        return f"{engine.name}-{model.instance}"
+    return f"{engine.name}-{model.gpus[0]}" if model.gpus else engine.name
+
+
+def served_models(
+    loaded: Loaded, spec: Spec, engines: Mapping[str, Engine], problems: list[Problem]
+) -> list[ServedModel]:
+    """The models whose engine is known and whose options are sound, in the order of their ids."""
+    served = []
+    for identifier in sorted(spec.models):
+        model = spec.models[identifier]
+        engine = engines.get(model.engine)
+        if engine is None:
+            continue
+        options, found = findings(engine.options, dict(model.options), ("models", identifier, "options"), loaded)
+        problems += found
+        if options is not None:
+            served.append(ServedModel(id=identifier, model=model, options=options))
+    return served
+
+
+def instances(
+    loaded: Loaded, spec: Spec, engines: Mapping[str, Engine], served: list[ServedModel], problems: list[Problem]
+) -> list[Instance]:
+    """The instances in the order of their names; what cannot be one is a problem."""
+    groups: dict[str, list[ServedModel]] = {}
+    for model in served:
+        groups.setdefault(instance_name(engines[model.model.engine], model.id, model.model), []).append(model)
+    found = []
+    for name in sorted(groups):
+        first = groups[name][0]
+        for other in groups[name][1:]:
+            problems += _differences(loaded, name, first, other)
+        image = _image(loaded, first, problems)
+        if image is None:
+            continue
+        gpus = _gpus(spec, first.model)
+        found.append(
+            Instance(
+                name=name,
+                engine=first.model.engine,
+                models=tuple(groups[name]),
+                image=image,
+                gpus=gpus,
+                tensor_parallel=max(1, len(gpus)),
+            )
+        )
+    return found
+
+
+def in_start_order(found: list[Instance], engines: Mapping[str, Engine]) -> list[Instance]:
+    """Let instances on one card start one after another.
+
+    Those that take a share of the card at once go first: they measure what is free, and a neighbour that is loading at
+    the same time falsifies that.
+    """
+
+    def rank(instance: Instance) -> tuple[bool, str]:
+        return (not engines[instance.engine].memory_share, instance.name)
+
+    latest: dict[str, str] = {}
+    after: dict[str, set[str]] = {}
+    for instance in sorted(found, key=rank):
+        after[instance.name] = {latest[gpu.id] for gpu in instance.gpus if gpu.id in latest}
+        latest |= {gpu.id: instance.name for gpu in instance.gpus}
+    return [replace(instance, after=tuple(sorted(after[instance.name]))) for instance in found]
+
+
+def _gpus(spec: Spec, model: Model) -> tuple[Gpu, ...]:
+    """The cards of a model; the only card there is where it names none."""
+    cards = facts.cards()
+    listed = tuple(spec.gpus) if model.gpus is None and len(spec.gpus) == 1 else model.gpus or ()
+    known = [(identifier, spec.gpus[identifier]) for identifier in listed if identifier in spec.gpus]
+    return tuple(
+        Gpu(id=identifier, card=cards[gpu.card], device=device_of(gpu))
+        for identifier, gpu in known
+        if gpu.card in cards
+    )
+
+
+def _image(loaded: Loaded, served: ServedModel, problems: list[Problem]) -> Image | None:
+    accelerator = loaded.accelerators.get(served.id, "cpu")
+    pinned = loaded.pinned(served.model.engine, accelerator)
+    if pinned:
+        return Image(family=served.model.engine, pin=pinned.pin, origin=pinned.origin)
+    where = "the CPU" if accelerator == "cpu" else f"cards of {accelerator}"
+    message = f"no profile pins an image of {served.model.engine} for {where}"
+    if accelerator not in ACCELERATORS:
+        hint = f"this version runs on {' and '.join(ACCELERATORS)}"
+    elif accelerator == "cpu" and "cpu" in _profile_names(loaded):
+        hint = "pin one under `images:` of the profile"
+    else:
+        cards = "; or declare the machine's cards under `gpus:`" if accelerator == "cpu" else ""
+        hint = f"add `{accelerator}` to `profiles`{cards}"
+    problems.append(Problem(loaded.place((*served.path, "engine")), message, hint))
+    return None
+
+
+def _profile_names(loaded: Loaded) -> tuple[str, ...]:
+    return loaded.spec.profiles if loaded.spec else ()
+
+
+def _differences(loaded: Loaded, name: str, first: ServedModel, other: ServedModel) -> Iterator[Problem]:
+    """Models of one process must agree on what the process has only once."""
+    if (other.model.gpus or None) != (first.model.gpus or None):
+        path: Path = (*other.path, "gpus")
+        message = f"`{other.id}` and `{first.id}` are both in the instance `{name}`, but on different cards"
+        yield Problem(
+            loaded.place(path, of_key=True), message, "give them the same `gpus`, or different `instance` names"
+        )
+    for variable, value in other.model.environment.items():
+        if first.model.environment.get(variable, value) != value:
+            place = loaded.place((*other.path, "environment", variable))
+            message = f"{variable} has another value in `{first.id}`, which shares the instance `{name}`"
+            yield Problem(place, message, "give both the same value, or different `instance` names")

@@ -1,0 +1,120 @@
+"""The plan as lines that a person (and a golden file) reads, and as JSON that a program reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from stackgen.parts import Exposure, Service
+from stackgen.plan.cards import described
+from stackgen.plan.model import CardPlan, Plan, service_url
+
+JSON_VERSION = 1
+
+
+def as_text(plan: Plan) -> str:
+    """Services, routes, cards, storage and secrets, each with its why."""
+    lines = [f"{plan.name}: {plan.spec_file}, profiles {', '.join(plan.profiles)}"]
+    lines += _section("services", (_service_row(service) for service in plan.services))
+    lines += _section("routes", _route_rows(plan))
+    for card in plan.cards:
+        lines += _section(
+            f"card {card.gpu.id}: {card.gpu.card.name}, {card.gpu.card.visible_gib:g} GiB", _card_rows(card)
+        )
+    lines += _section("storage", ((storage.name, storage.holds) for storage in plan.storages))
+    lines += _section("secrets", ((secret.name, secret.kind.value, secret.purpose) for secret in plan.secrets))
+    lines += _section("warnings", ((warning,) for warning in plan.warnings))
+    return "\n".join(lines) + "\n"
+
+
+def as_json(plan: Plan) -> dict[str, Any]:
+    """The plan as data; `version` grows when a key changes its meaning."""
+    return {
+        "version": JSON_VERSION,
+        "name": plan.name,
+        "profiles": list(plan.profiles),
+        "gateway": {"url": plan.gateway_url, "database": plan.gateway.database, "cache": plan.gateway.cache},
+        "services": [
+            {
+                "name": service.name,
+                "image": service.image.reference,
+                "gpus": [gpu.id for gpu in service.gpus],
+                "after": [dependency.service for dependency in service.needs],
+                "start_budget_seconds": service.start_budget_seconds,
+                "why": service.why,
+            }
+            for service in plan.services
+        ],
+        "routes": [
+            {
+                "model": route.model,
+                "modality": route.modality,
+                "public_names": list(route.public_names),
+                "url": service_url(route.service, route.port, route.base_path),
+                "served_name": route.served_name,
+                "provider": route.provider,
+            }
+            for route in plan.routes
+        ],
+        "cards": [
+            {
+                "id": card.gpu.id,
+                "card": card.gpu.card.id,
+                "visible_gib": card.gpu.card.visible_gib,
+                "free_gib": round(card.free_gib, 2),
+                "uses": [
+                    {
+                        "instance": use.instance,
+                        "taken_gib": None if use.taken_gib is None else round(use.taken_gib, 2),
+                        "need_gib": None if use.need is None else round(use.need.total_gib, 2),
+                        "why": use.why,
+                    }
+                    for use in card.uses
+                ],
+            }
+            for card in plan.cards
+        ],
+        "storage": [storage.name for storage in plan.storages],
+        "secrets": [
+            {"name": secret.name, "kind": secret.kind.value, "purpose": secret.purpose} for secret in plan.secrets
+        ],
+        "warnings": list(plan.warnings),
+    }
+
+
+def _section(title: str, rows: Iterable[tuple[str, ...]]) -> list[str]:
+    table = list(rows)
+    if not table:
+        return []
+    widths = [max(len(row[column]) for row in table if len(row) > column) for column in range(max(map(len, table)))]
+    padded = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in table)
+    return ["", title, *(f"  {row}" for row in padded)]
+
+
+def _service_row(service: Service) -> tuple[str, ...]:
+    place = ", ".join(gpu.id for gpu in service.gpus)
+    published = ", ".join(
+        f"{port.address}:{port.published}" for port in service.ports if port.exposure is not Exposure.INTERNAL
+    )
+    after = ", ".join(dependency.service for dependency in service.needs)
+    why = f"{service.why}; after {after}" if after else service.why
+    return service.name, service.image.reference, place or published or "-", why
+
+
+def _route_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
+    for route in plan.routes:
+        for name in route.public_names:
+            url = service_url(route.service, route.port, route.base_path)
+            yield name, route.modality, url, f"{route.provider}/{route.served_name}"
+
+
+def _card_rows(card: CardPlan) -> Iterator[tuple[str, ...]]:
+    for use in card.uses:
+        taken = "?" if use.taken_gib is None else f"{use.taken_gib:.1f} GiB"
+        need = (
+            f"needs {described(use.need)}: {use.need.why}"
+            if use.need
+            else "need unknown: a model is not in the catalogue"
+        )
+        yield use.instance, taken, f"{use.why}; {need}"
+    yield "free", f"{card.free_gib:.1f} GiB"

@@ -1,0 +1,132 @@
+"""The one writer of YAML: from data, never from text.
+
+Every string is double-quoted, so no reader of YAML 1.1 or 1.2 takes it for something else and no value can become a key.
+Numbers, booleans and well-behaved keys stay plain.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
+"""What JSON leaves as it is but some reader of YAML refuses or folds."""
+_PLAIN_KEY = re.compile(r"^[A-Za-z_][A-Za-z0-9_.-]*$")
+_WIDTH = 120
+_SPECIAL_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+
+
+@dataclass(frozen=True)
+class Note:
+    """A value with a comment behind it (or, for a map or list, above it)."""
+
+    value: Any
+    comment: str
+
+
+def quoted(text: str) -> str:
+    """A string as a double-quoted scalar."""
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
+
+
+def key(text: str) -> str:
+    """A key: plain where no reader can mistake it, else quoted."""
+    return text if _PLAIN_KEY.match(text) and text.lower() not in _SPECIAL_WORDS else quoted(text)
+
+
+def comment(text: str) -> str:
+    """A comment on one line: a line break inside it would begin a real key."""
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return f"# {' '.join(printable.split())}"
+
+
+def dump(data: Mapping[str, Any], header: Iterable[str] = (), spaced: int = 1) -> str:
+    """A document.
+
+    Args:
+        data: maps, lists, strings, integers, floats, booleans; any of them inside a Note.
+        header: lines of comment at the top.
+        spaced: depth of maps down to which an empty line stands between entries.
+    """
+    lines = [comment(line) for line in header]
+    for name, value in data.items():
+        if lines:
+            lines.append("")
+        lines += _entry(name, value, 0, spaced - 1)
+    return "\n".join(lines) + "\n"
+
+
+def _entry(name: str, value: Any, indent: int, spaced: int) -> Iterator[str]:
+    value, note = (value.value, value.comment) if isinstance(value, Note) else (value, "")
+    pad = " " * indent
+    flow = _flow(value)
+    if flow and indent + len(key(name)) + len(flow) + 2 <= _WIDTH:
+        yield f"{pad}{key(name)}: {flow}{_behind(note)}"
+        return
+    if _is_block(value):
+        if note:
+            yield f"{pad}{comment(note)}"
+        yield f"{pad}{key(name)}:"
+        yield from _block(value, indent + 2, spaced)
+        return
+    yield f"{pad}{key(name)}: {_scalar(value)}{_behind(note)}"
+
+
+def _block(value: Any, indent: int, spaced: int) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for position, (name, inner) in enumerate(value.items()):
+            if spaced > 0 and position:
+                yield ""
+            yield from _entry(name, inner, indent, spaced - 1)
+        return
+    for item in value:
+        yield from _item(item, indent)
+
+
+def _item(item: Any, indent: int) -> Iterator[str]:
+    item, note = (item.value, item.comment) if isinstance(item, Note) else (item, "")
+    pad = " " * indent
+    if not _is_block(item):
+        yield f"{pad}- {_scalar(item)}{_behind(note)}"
+        return
+    if note:
+        yield f"{pad}{comment(note)}"
+    first, *rest = _block(item, indent + 2, 0)
+    yield f"{pad}- {first.lstrip()}"
+    yield from rest
+
+
+def _flow(value: Any) -> str:
+    """A list of scalars without comments on one line; empty where it is something else."""
+    if (
+        not _is_block(value)
+        or isinstance(value, Mapping)
+        or any(isinstance(item, Note) or _is_block(item) for item in value)
+    ):
+        return ""
+    return f"[{', '.join(_scalar(item) for item in value)}]"
+
+
+def _is_block(value: Any) -> bool:
+    return isinstance(value, Mapping | Sequence) and not isinstance(value, str) and bool(value)
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return "{}"
+    if isinstance(value, Sequence):
+        return "[]"
+    raise TypeError(f"{type(value).__name__} has no form in YAML")
+
+
+def _behind(note: str) -> str:
+    return f"  {comment(note)}" if note else ""

@@ -1,0 +1,9 @@
+"""Executes without policy: preflight, up, down, and what is running. The only room that knows Docker."""
+
+from __future__ import annotations
+
+from stackgen.runtime import compose, preflight
+from stackgen.runtime.engine import ContainerState, Docker, connect
+from stackgen.runtime.up import Progress, budget_seconds, up
+
+__all__ = ["ContainerState", "Docker", "Progress", "budget_seconds", "compose", "connect", "preflight", "up"]

@@ -1,0 +1,153 @@
+"""Docker Compose as a subprocess: the only way in which stackgen changes anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from stackgen.errors import DockerError
+from stackgen.render import COMPOSE_FILE
+
+OLDEST_COMPOSE = (2, 24)
+"""start_interval needs 2.20.2; older ones differ in what they check."""
+_FOREIGN = ("COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES", "COMPOSE_ENV_FILES")
+_INSTALL = "install it: https://docs.docker.com/compose/install/linux/"
+
+
+def version() -> str:
+    """Version of the Compose plugin.
+
+    Raises:
+        DockerError: there is no `docker` command, or it has no Compose.
+    """
+    result = _run(["compose", "version", "--short"])
+    if result.returncode != 0:
+        raise DockerError("this Docker has no Compose plugin", hint=_INSTALL)
+    return result.stdout.strip()
+
+
+def is_too_old(found: str) -> bool:
+    """Whether a version of Compose lacks what the rendered file uses."""
+    numbers = tuple(int(number) for number in re.findall(r"\d+", found)[:2])
+    return numbers < OLDEST_COMPOSE
+
+
+def complaints(folder: Path, secret_names: Iterable[str]) -> list[str]:
+    """What `docker compose config` has against a rendered folder, warnings included; needs no engine.
+
+    Secrets get placeholders, and what Compose prints is not shown: it would hold values.
+    """
+    values = dict.fromkeys(secret_names, "placeholder")
+    result = _run(
+        ["compose", "--env-file", os.devnull, "-f", str(folder / COMPOSE_FILE), "config", "-q"],
+        environment(secret_names) | values,
+    )
+    lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
+    if result.returncode != 0 and not lines:
+        return [f"exit code {result.returncode}"]
+    return lines
+
+
+def start_up(folder: Path, secret_names: Iterable[str]) -> subprocess.Popen[str]:
+    """`docker compose up -d`, under way; its stderr brings one JSON object a line."""
+    command = [
+        _docker(),
+        "compose",
+        "--progress",
+        "json",
+        "-f",
+        str(folder / COMPOSE_FILE),
+        "up",
+        "-d",
+        "--remove-orphans",
+    ]
+    return subprocess.Popen(  # noqa: S603 - a fixed list of words
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(secret_names),
+        start_new_session=True,
+    )
+
+
+def down(project: str, *, volumes: bool, report: Callable[[str], None]) -> None:
+    """Stop and remove a stack by its name; works without its files.
+
+    Raises:
+        DockerError: Compose refuses.
+    """
+    command = [
+        "compose",
+        "--progress",
+        "json",
+        "-p",
+        project,
+        "down",
+        "--remove-orphans",
+        *(["--volumes"] if volumes else []),
+    ]
+    result = _run(command, environment(()), folder=Path("/"))
+    for line in result.stderr.splitlines():
+        event = parse_event(line)
+        if "Removed" in (event.get("text"), event.get("status")):
+            report(str(event.get("id", "")))
+    if result.returncode != 0:
+        raise DockerError(f"Compose could not take `{project}` down: {tail(result.stderr.splitlines())}")
+
+
+def parse_event(line: str) -> dict[str, Any]:
+    """One line of `--progress json`; a line that is no JSON becomes its message."""
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return {"message": line.strip()}
+    return data if isinstance(data, dict) else {"message": line.strip()}
+
+
+def tail(lines: Iterable[str]) -> str:
+    """The sentences at the end of what Compose printed."""
+    events = [parse_event(line) for line in lines if line.strip()]
+    said = [str(event["message"]) for event in events if event.get("message")]
+    errors = [
+        str(event.get("text") or event.get("details"))
+        for event in events
+        if event.get("status") == "Error" or event.get("error")
+    ]
+    return " ".join((said or errors)[-3:]) or "it gave no reason"
+
+
+def environment(secret_names: Iterable[str]) -> dict[str, str]:
+    """The caller's variables without those that would win over the rendered files."""
+    hidden = {*_FOREIGN, *secret_names}
+    return {name: value for name, value in os.environ.items() if name not in hidden}
+
+
+def _run(
+    arguments: list[str], variables: Mapping[str, str] | None = None, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - a fixed list of words
+        [_docker(), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env=variables,
+        cwd=folder,
+    )
+
+
+def _docker() -> str:
+    found = shutil.which("docker")
+    if found is None:
+        raise DockerError(
+            "there is no `docker` command on this machine", hint="install it: https://docs.docker.com/engine/install/"
+        )
+    return found

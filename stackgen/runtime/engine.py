@@ -1,0 +1,243 @@
+"""The border to Docker: connects, translates foreign exceptions, reads the containers of a stack."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stackgen import facts
+from stackgen.errors import DockerError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
+_LOG_LINES = 20
+_TIMEOUT_SECONDS = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerState:
+    """One container of a stack as Docker sees it. Times are ISO texts; empty where there is none."""
+
+    service: str
+    id: str
+    image: str
+    status: str
+    """created, running, restarting, exited, …"""
+    health: str
+    """healthy, unhealthy, starting; empty without a health check."""
+    exit_code: int
+    out_of_memory: bool
+    restarts: int
+    started_at: str
+    error: str = ""
+    last_probe: str = ""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it runs and, where it has a health check, is healthy."""
+        return self.status == "running" and self.health in {"healthy", ""}
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it has ended, or ends again and again."""
+        return self.status in {"exited", "dead", "restarting"}
+
+
+class Docker:
+    """What stackgen reads from an engine; changes go through Compose."""
+
+    def __init__(self, client: DockerClient) -> None:
+        self._client = client
+
+    def version(self) -> str:
+        """Version of the engine, e.g. 28.5.2."""
+        with translated():
+            return str(self._client.version()["Version"])
+
+    def gpu_form(self) -> str | None:
+        """How this engine hands out NVIDIA cards: `cdi`, `nvidia` (its runtime), or None."""
+        with translated():
+            info = self._client.info()
+        devices = info.get("DiscoveredDevices") or ()
+        if any(str(device.get("ID", "")).startswith("nvidia.com/gpu") for device in devices):
+            return "cdi"
+        return "nvidia" if "nvidia" in (info.get("Runtimes") or {}) else None
+
+    def has_image(self, reference: str) -> bool:
+        """Whether an image is on this host."""
+        from docker.errors import ImageNotFound
+
+        with translated():
+            try:
+                self._client.images.get(reference)
+            except ImageNotFound:
+                return False
+        return True
+
+    def volumes(self, project: str) -> list[str]:
+        """Names of the volumes of a stack."""
+        with translated():
+            found = self._client.api.volumes(filters={"label": f"{PROJECT_LABEL}={project}"})
+        return sorted(str(volume["Name"]) for volume in found.get("Volumes") or ())
+
+    def networks(self, project: str) -> list[str]:
+        """Names of the networks of a stack."""
+        with translated():
+            found = self._client.api.networks(filters={"label": f"{PROJECT_LABEL}={project}"})
+        return sorted(str(network["Name"]) for network in found)
+
+    def has_volume(self, name: str) -> bool:
+        """Whether a volume of exactly this name exists."""
+        with translated():
+            found = self._client.api.volumes(filters={"name": name})
+        return any(volume["Name"] == name for volume in found.get("Volumes") or ())
+
+    def port_owners(self) -> dict[int, tuple[str, str]]:
+        """Published host ports of running containers: port -> (project or empty, container name)."""
+        with translated():
+            found = self._client.api.containers()
+        owners: dict[int, tuple[str, str]] = {}
+        for container in found:
+            project = (container.get("Labels") or {}).get(PROJECT_LABEL, "")
+            name = str(container["Names"][0]).lstrip("/")
+            owners |= {
+                int(port["PublicPort"]): (project, name) for port in container["Ports"] if port.get("PublicPort")
+            }
+        return owners
+
+    def containers(self, project: str) -> list[ContainerState]:
+        """The containers of a stack, in the order of their services. One that vanishes meanwhile is left out."""
+        from docker.errors import NotFound
+
+        states = []
+        with translated():
+            listed = self._client.api.containers(all=True, filters={"label": f"{PROJECT_LABEL}={project}"})
+            for entry in listed:
+                try:
+                    states.append(_state(self._client.api.inspect_container(entry["Id"])))
+                except NotFound:
+                    continue
+        return sorted(states, key=lambda state: state.service)
+
+    def log_tail(self, container: str, lines: int = _LOG_LINES) -> list[str]:
+        """The last lines that a container wrote; none where it is gone."""
+        from docker.errors import NotFound
+
+        with translated():
+            try:
+                raw = self._client.api.logs(container, tail=lines, stdout=True, stderr=True)
+            except NotFound:
+                return []
+        return [line for line in bytes(raw).decode(errors="replace").splitlines() if line.strip()]
+
+    def events(self, project: str, since: int) -> tuple[Iterator[Any], Callable[[], None]]:
+        """Events of a stack's containers from a moment on (seconds since 1970), and a function that ends the stream."""
+        kinds = ["start", "die", "oom", "health_status", "destroy"]
+        with translated():
+            stream = self._client.events(
+                decode=True,
+                since=since,
+                filters={"label": f"{PROJECT_LABEL}={project}", "event": kinds, "type": "container"},
+            )
+        return stream, stream.close
+
+    def execute(self, container: str, command: list[str], stdin: bytes) -> tuple[int, bytes, bytes]:
+        """Run a command in a container with input; exit code, output, error output."""
+        from docker.utils.socket import frames_iter
+
+        api = self._client.api
+        with translated():
+            created = api.exec_create(container, command, stdin=True, stdout=True, stderr=True)
+            connection = api.exec_start(created["Id"], socket=True)
+            raw: Any = getattr(connection, "_sock", connection)
+            raw.settimeout(None)
+            raw.sendall(stdin)
+            _end_of_input(raw)
+            streams: dict[int, list[bytes]] = {1: [], 2: []}
+            for stream, chunk in frames_iter(connection, tty=False):  # type: ignore[no-untyped-call]
+                streams.setdefault(stream, []).append(chunk)
+            connection.close()
+            exit_code = api.exec_inspect(created["Id"])["ExitCode"]
+        return int(exit_code), b"".join(streams[1]), b"".join(streams[2])
+
+
+def connect() -> Docker:
+    """The engine of the environment (DOCKER_HOST) or of the current Docker context.
+
+    Docker's library is imported here and not at the top: it doubles the start of verbs that do not need it.
+
+    Raises:
+        DockerError: no engine answers.
+    """
+    import docker
+    from docker.context import ContextAPI
+
+    with translated():
+        context = None if "DOCKER_HOST" in os.environ else ContextAPI.get_current_context()
+        if context is not None and context.name != "default" and context.Host:
+            client = docker.DockerClient(base_url=context.Host, timeout=_TIMEOUT_SECONDS)
+        else:
+            client = docker.from_env(timeout=_TIMEOUT_SECONDS)
+        client.ping()
+    return Docker(client)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Docker's and its transport's exceptions become ours."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        yield
+    except (DockerException, RequestException) as error:
+        text = str(getattr(error, "explanation", None) or error)
+        if "FileNotFoundError" in text or "Connection refused" in text or "ConnectionRefused" in text:
+            hint = "install Docker Engine 25 or newer, or start it: sudo systemctl start docker"
+            raise DockerError("no Docker engine answers on this machine", hint=hint) from None
+        if "Permission denied" in text or "PermissionError" in text:
+            hint = "let your user talk to Docker: sudo usermod -aG docker $USER, then log in again"
+            raise DockerError("the Docker engine refuses this user", hint=hint) from None
+        raise explained(text) from None
+
+
+def explained(text: str) -> DockerError:
+    """A known failure in our words with Docker's behind it; an unknown one as Docker says it."""
+    plain = " ".join(text.split())
+    for failure in facts.docker_failures():
+        if failure.text in plain:
+            return DockerError(f"{failure.message} ({plain})", hint=failure.hint)
+    return DockerError(f"Docker refuses: {plain}")
+
+
+def _state(details: Any) -> ContainerState:
+    state = details["State"]
+    health = state.get("Health") or {}
+    probes = health.get("Log") or ()
+    labels = details["Config"]["Labels"]
+    return ContainerState(
+        service=labels.get(SERVICE_LABEL, ""),
+        id=details["Id"],
+        image=details["Config"]["Image"],
+        status=state["Status"],
+        health=health.get("Status", ""),
+        exit_code=state["ExitCode"],
+        out_of_memory=bool(state.get("OOMKilled")),
+        restarts=details.get("RestartCount", 0),
+        started_at="" if state["StartedAt"].startswith("0001") else state["StartedAt"],
+        error=state.get("Error", ""),
+        last_probe=str(probes[-1].get("Output", "")).strip() if probes else "",
+    )
+
+
+def _end_of_input(connection: Any) -> None:
+    """Half-close, so that the program inside sees the end of its input."""
+    import socket
+
+    connection.shutdown(socket.SHUT_WR)

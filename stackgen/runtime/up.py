@@ -1,0 +1,278 @@
+"""Bring a rendered stack up: Compose changes, the SDK follows, and whoever waits hears why.
+
+Events begin before Compose does, so that none is missed; a slow look at all containers is the net below them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stackgen.errors import DockerError, NotHealthyError, StackError
+from stackgen.plan import Plan
+from stackgen.runtime import compose
+from stackgen.runtime.engine import SERVICE_LABEL, ContainerState, Docker, explained
+
+_LOOK_EVERY_SECONDS = 2.0
+_WORD_EVERY_SECONDS = 15.0
+_END_OF_COMPOSE_SECONDS = 20.0
+_KILLED = 137
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """One line for whoever waits: a service entered a phase."""
+
+    service: str
+    phase: str
+    seconds: float
+    detail: str = ""
+
+
+@dataclass
+class _Watch:
+    """What is known while waiting."""
+
+    plan: Plan
+    docker: Docker
+    report: Callable[[Progress], None]
+    mask: Callable[[str], str]
+    began: float = field(default_factory=time.monotonic)
+    phases: dict[str, str] = field(default_factory=dict)
+    before: dict[str, int] = field(default_factory=dict)
+    """Restart counts of the containers that were there before."""
+    started: set[str] = field(default_factory=set)
+    """Containers that were started meanwhile."""
+    compose_done: bool = False
+    compose_lines: list[str] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+    def enter(self, service: str, phase: str, detail: str = "") -> None:
+        if service in self.plan.service_names and self.phases.get(service) not in {phase, "healthy"}:
+            self.phases[service] = phase
+            self.report(Progress(service=service, phase=phase, seconds=self.seconds, detail=detail))
+
+    @property
+    def waiting(self) -> list[str]:
+        return [service.name for service in self.plan.services if self.phases.get(service.name) != "healthy"]
+
+
+def up(
+    plan: Plan,
+    folder: Path,
+    docker: Docker,
+    *,
+    timeout_seconds: float | None,
+    report: Callable[[Progress], None],
+    mask: Callable[[str], str],
+) -> float:
+    """Start what is not running, replace what changed, wait until every service is healthy.
+
+    Args:
+        plan: the stack.
+        folder: its rendered files.
+        docker: the engine.
+        timeout_seconds: longest time in all; None: as long as the services may take by their own budgets.
+        report: called with every step.
+        mask: takes secrets out of a text.
+
+    Returns:
+        Seconds that it took.
+
+    Raises:
+        NotHealthyError: a service died, or was not healthy in time; the message ends with its last log lines.
+        DockerError: Compose or the engine refuses.
+    """
+    watch = _Watch(plan, docker, report, mask)
+    watch.before = {state.id: state.restarts for state in docker.containers(plan.name)}
+    limit = budget_seconds(plan) if timeout_seconds is None else timeout_seconds
+    news: queue.Queue[tuple[str, Any]] = queue.Queue()
+    stream, close = docker.events(plan.name, since=int(time.time()))
+    threading.Thread(target=_pump_events, args=(stream, news), daemon=True).start()
+    process = compose.start_up(folder, [secret.name for secret in plan.secrets])
+    threading.Thread(target=_pump_compose, args=(process, news), daemon=True).start()
+    try:
+        _follow(watch, news, limit)
+    finally:
+        close()
+        _end(process)
+    return watch.seconds
+
+
+def budget_seconds(plan: Plan) -> float:
+    """The longest time that the stack may take: for each service its own budget after those that it waits for."""
+    services = {service.name: service for service in plan.services}
+
+    def total(name: str) -> float:
+        service = services[name]
+        return service.start_budget_seconds + max((total(need.service) for need in service.needs), default=0.0)
+
+    return max(total(name) for name in services)
+
+
+def _follow(watch: _Watch, news: queue.Queue[tuple[str, Any]], limit: float) -> None:
+    next_look = 0.0
+    next_word = _WORD_EVERY_SECONDS
+    while True:
+        with contextlib.suppress(queue.Empty):
+            kind, item = news.get(timeout=0.25)
+            _hear(watch, kind, item)
+        if watch.seconds >= next_look:
+            _look(watch)
+            next_look = watch.seconds + _LOOK_EVERY_SECONDS
+        if watch.compose_done and not watch.waiting:
+            return
+        if watch.seconds > limit:
+            raise _late(watch, limit)
+        if watch.seconds >= next_word:
+            _tell_waits(watch)
+            next_word = watch.seconds + _WORD_EVERY_SECONDS
+
+
+def _hear(watch: _Watch, kind: str, item: Any) -> None:
+    if kind == "event":
+        _hear_event(watch, item)
+    elif kind == "compose":
+        watch.compose_lines.append(item)
+        event = compose.parse_event(item)
+        name = str(event.get("id", ""))
+        status = str(event.get("text") or event.get("status") or "")
+        if name in watch.plan.service_names and status in {"Pulling", "Pulled"}:
+            watch.enter(name, status.lower())
+    elif item == 0:
+        watch.compose_done = True
+        _look(watch)
+    else:
+        _look(watch)
+        raise _compose_failure(watch)
+
+
+def _hear_event(watch: _Watch, event: Mapping[str, Any]) -> None:
+    attributes = event["Actor"]["Attributes"]
+    service, identifier = attributes.get(SERVICE_LABEL, ""), event["Actor"]["ID"]
+    action = str(event["Action"])
+    if action == "start":
+        watch.started.add(identifier)
+        watch.enter(service, "starting")
+    elif action == "health_status: healthy":
+        watch.enter(service, "healthy")
+    elif action == "die" and (identifier not in watch.before or identifier in watch.started or watch.compose_done):
+        raise _death(watch, service, identifier, int(attributes.get("exitCode", -1)))
+
+
+def _look(watch: _Watch) -> None:
+    """One pass over all containers: what the events did not tell."""
+    for state in watch.docker.containers(watch.plan.name):
+        if state.service not in watch.plan.service_names:
+            continue
+        grown = state.restarts > watch.before.get(state.id, 0)
+        known = state.id not in watch.before or watch.compose_done
+        if known and (grown or (state.is_dead and state.started_at)):
+            raise _death(watch, state.service, state.id, state.exit_code)
+        if known and state.health == "unhealthy":
+            raise _unhealthy(watch, state)
+        if state.is_ready and known:
+            watch.enter(state.service, "healthy")
+        elif state.status == "created":
+            watch.enter(state.service, "created", _reason(watch, state.service))
+
+
+def _tell_waits(watch: _Watch) -> None:
+    """Say for each service why it is not ready yet: whom it waits for, or what it logged last."""
+    states = {state.service: state for state in watch.docker.containers(watch.plan.name)}
+    for service in watch.waiting:
+        state = states.get(service)
+        detail = _reason(watch, service)
+        if state is not None and state.status == "running":
+            lines = watch.docker.log_tail(state.id, 1)
+            detail = watch.mask(lines[-1].strip()) if lines else "it has logged nothing yet"
+        elif state is None:
+            detail = detail or "its image is being fetched"
+        watch.report(Progress(service=service, phase="waiting", seconds=watch.seconds, detail=detail))
+
+
+def _reason(watch: _Watch, service: str) -> str:
+    needs = next(entry.needs for entry in watch.plan.services if entry.name == service)
+    pending = [need.service for need in needs if watch.phases.get(need.service) != "healthy"]
+    return f"waits for {', '.join(pending)}" if pending else ""
+
+
+def _death(watch: _Watch, service: str, identifier: str, exit_code: int) -> NotHealthyError:
+    state = next((state for state in watch.docker.containers(watch.plan.name) if state.id == identifier), None)
+    if state and state.out_of_memory:
+        what = f"{service} was killed: this host is out of memory (exit code {_KILLED})"
+    elif exit_code == _KILLED:
+        what = f"{service} was killed (exit code {_KILLED})"
+    else:
+        what = f"{service} ended with exit code {exit_code}"
+    return NotHealthyError(f"{what}{_log(watch, identifier)}", hint=_log_hint(watch, service))
+
+
+def _unhealthy(watch: _Watch, state: ContainerState) -> NotHealthyError:
+    probe = f"; its health check says: {watch.mask(state.last_probe)[-300:]}" if state.last_probe else ""
+    return NotHealthyError(
+        f"{state.service} is unhealthy{probe}{_log(watch, state.id)}", hint=_log_hint(watch, state.service)
+    )
+
+
+def _late(watch: _Watch, limit: float) -> NotHealthyError:
+    _tell_waits(watch)
+    parts = [f"{name} ({watch.phases.get(name, 'not created')})" for name in watch.waiting]
+    what = (
+        f"not healthy after {limit:.0f} s: {', '.join(parts)}" if parts else f"Compose did not end within {limit:.0f} s"
+    )
+    return NotHealthyError(
+        what, hint="the containers go on; look with `stackgen status`, or allow more with --timeout or `start_seconds:`"
+    )
+
+
+def _compose_failure(watch: _Watch) -> StackError:
+    said = watch.mask(compose.tail(watch.compose_lines))
+    failure = explained(said)
+    return DockerError(failure.message, hint=failure.hint or "`stackgen status` shows what is there")
+
+
+def _log(watch: _Watch, identifier: str) -> str:
+    lines = watch.docker.log_tail(identifier)
+    text = "\n".join(f"  | {watch.mask(line)}" for line in lines)
+    return f"; the end of its log:\n{text}" if text else "; it logged nothing"
+
+
+def _log_hint(watch: _Watch, service: str) -> str:
+    return f"the other services go on; the whole log: docker compose -p {watch.plan.name} logs {service}"
+
+
+def _pump_events(stream: Iterator[Any], news: queue.Queue[tuple[str, Any]]) -> None:
+    """The stream ends when it is closed; a broken one is made up for by looking."""
+    with contextlib.suppress(Exception):
+        for event in stream:
+            news.put(("event", event))
+
+
+def _pump_compose(process: subprocess.Popen[str], news: queue.Queue[tuple[str, Any]]) -> None:
+    for line in process.stderr or ():
+        if line.strip():
+            news.put(("compose", line.strip()))
+    news.put(("compose ended", process.wait()))
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ask Compose to stop where we stop first; containers that it made so far stay."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_END_OF_COMPOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,135 @@
+"""Pydantic's findings in the words of this project: the value, the limit, the fix."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from stackgen.sources.document import Path, describe
+
+_NOT_YET: Mapping[Path, str] = {
+    ("hosts",): "a stack has one host in this version",
+}
+
+_SENTENCES: Mapping[str, str] = {
+    "bool_type": "must be true or false, not {value}",
+    "dict_type": "must be a map, not {value}",
+    "float_type": "must be a number, not {value}",
+    "greater_than": "must be more than {gt}, is {value}",
+    "greater_than_equal": "must be at least {ge}, is {value}",
+    "int_from_float": "must be a whole number, not {value}",
+    "int_type": "must be a whole number, not {value}",
+    "less_than": "must be less than {lt}, is {value}",
+    "less_than_equal": "must be at most {le}, is {value}",
+    "literal_error": "must be {expected}, not {value}",
+    "model_type": "must be a map, not {value}",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must not be empty",
+    "string_type": "must be text, not {value}",
+    "too_short": "needs at least {min_length} item",
+    "tuple_type": "must be a list, not {value}",
+}
+
+_HINTS: Mapping[str, str] = {
+    "string_type": 'write it in quotes: "{plain}"',
+    "tuple_type": "write it as a list: [{plain}]",
+}
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint that names the nearest known word, or all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    return f"known here: {', '.join(names)}" if names else ""
+
+
+def sentence(error: ErrorDetails, root: type[BaseModel]) -> tuple[str, str]:
+    """Message and hint for one finding of pydantic.
+
+    Args:
+        error: an item of `ValidationError.errors()`.
+        root: the class that was validated, to know which keys are valid.
+    """
+    path: Path = tuple(part for part in error["loc"] if part != "[key]")
+    kind, context, value = error["type"], error.get("ctx", {}), error["input"]
+    name = f"`{path[-1]}`" if path else "the file"
+    if kind == "extra_forbidden":
+        return f"unknown key {name}", _NOT_YET.get(path) or nearest(str(path[-1]), fields_at(root, path[:-1]))
+    if kind == "missing":
+        return f"{name} is missing", _described(root, path)
+    if kind == "string_pattern_mismatch":
+        return f"{describe(value)} is not a valid {_subject(error['loc'])}", _pattern_hint(str(context["pattern"]))
+    if kind == "value_error":
+        return f"{name}: {str(context['error']).removeprefix('Value error, ')}, is {describe(value)}", ""
+    template = _SENTENCES.get(kind)
+    if template is None:
+        return f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}, is {describe(value)}", ""
+    plain = value if isinstance(value, str | int | float) and not isinstance(value, bool) else str(value).lower()
+    simple = not isinstance(value, dict | list) and value is not None
+    hint = _HINTS.get(kind, "").format(plain=plain) if simple else ""
+    return f"{name} {template.format(value=describe(value), **context)}", hint or _described(root, path)
+
+
+def fields_at(root: type[BaseModel], path: Path) -> tuple[str, ...]:
+    """The keys that are valid at a path below `root`."""
+    found = _type_at(root, path)
+    return tuple(found.model_fields) if isinstance(found, type) and issubclass(found, BaseModel) else ()
+
+
+def _type_at(root: Any, path: Path) -> Any:
+    current: Any = root
+    for part in path:
+        current = _bare(current)
+        origin, arguments = get_origin(current), get_args(current)
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            known = current.model_fields.get(str(part))
+            current = known.annotation if known else None
+        elif origin is dict:
+            current = arguments[1]
+        elif origin is tuple:
+            current = arguments[0]
+        else:
+            return None
+    return _bare(current)
+
+
+def _bare(annotation: Any) -> Any:
+    """A type without `Annotated[…]` and `| None` around it."""
+    while True:
+        origin = get_origin(annotation)
+        if origin is Annotated:
+            annotation = get_args(annotation)[0]
+        elif origin in (Union, UnionType):
+            annotation = next(part for part in get_args(annotation) if part is not type(None))
+        else:
+            return annotation
+
+
+def _described(root: type[BaseModel], path: Path) -> str:
+    parent = _type_at(root, path[:-1]) if path else None
+    if isinstance(parent, type) and issubclass(parent, BaseModel) and path[-1] in parent.model_fields:
+        return parent.model_fields[str(path[-1])].description or ""
+    return ""
+
+
+def _subject(location: tuple[int | str, ...]) -> str:
+    if location[-1] == "[key]":
+        return "key"
+    return f"`{location[-1]}`" if isinstance(location[-1], str) else f"item of `{location[-2]}`"
+
+
+def _pattern_hint(pattern: str) -> str:
+    known = {
+        "^[a-z]": "lower-case letters, digits and `-`, beginning with a letter, at most 41",
+        "^[A-Za-z_]": "letters, digits and `_`, not beginning with a digit",
+        "^[0-9]": 'a version such as "0.32.0"',
+        "^[A-Za-z0-9_]": "letters, digits, `_`, `.` and `-`",
+    }
+    return next((hint for start, hint in known.items() if pattern.startswith(start)), f"it must match {pattern}")

@@ -1,0 +1,234 @@
+"""Secrets on disk: `.stackgen/secrets.env` beside the spec is the only truth, 0600, never overwritten by a guess.
+
+Values leave this module only inside `SecretValue`, whose repr hides them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets as random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stackgen.errors import StackError
+from stackgen.parts import Secret, SecretKind
+
+FOLDER = ".stackgen"
+FILE = "secrets.env"
+STATE_FILE = "state.json"
+_SHORTEST_MASKED = 6
+_RANDOM_BYTES = 32
+_URL_SAFE = re.compile(r"^[A-Za-z0-9_-]+$")
+_LINE = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
+_WEAK = re.compile(
+    r"^(sk-1234|sk-|password|postgres|changeme|change_me|your[-_].*|.*placeholder.*|xxx+)$", re.IGNORECASE
+)
+_PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
+
+
+@dataclass(frozen=True, repr=False)
+class SecretValue:
+    """A value that must not be seen: its repr and str hide it, `reveal` is explicit."""
+
+    _value: str
+
+    def reveal(self) -> str:
+        """The value itself, for the one place that needs it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+
+@dataclass(frozen=True)
+class Found:
+    """The values there are, and what is missing or new."""
+
+    values: Mapping[str, SecretValue]
+    generated: tuple[str, ...]
+    missing: tuple[Secret, ...]
+
+
+def settle(
+    folder: Path,
+    wanted: Iterable[Secret],
+    *,
+    environment: Mapping[str, str],
+    volume_exists: Callable[[str], bool],
+    write: bool = True,
+) -> Found:
+    """Read the values, generate those that stackgen may generate, and keep them.
+
+    Args:
+        folder: the spec's folder.
+        wanted: the secrets of the plan.
+        environment: the caller's variables, for secrets with `source: environment`.
+        volume_exists: whether a volume of the stack holds data already; asked only before a guarding secret is generated.
+        write: False leaves the file alone.
+
+    Returns:
+        All values, names of new ones, and required secrets that nobody has written yet.
+
+    Raises:
+        StackError: the file cannot be read or written, a value is weak or does not fit, or a secret that guards a
+            volume with data is gone.
+    """
+    path = folder / FOLDER / FILE
+    kept = read(path)
+    added: dict[str, str] = {}
+    generated, missing = [], []
+    for secret in wanted:
+        value = kept.get(secret.name) or (environment.get(secret.name) if secret.from_environment else None)
+        if value and secret.name not in kept:
+            added[secret.name] = value
+        if not value and secret.kind is SecretKind.GENERATED:
+            _refuse_to_orphan(secret, path, volume_exists)
+            value = added[secret.name] = f"{secret.prefix}{random.token_urlsafe(_RANDOM_BYTES)}"
+            generated.append(secret.name)
+        if value:
+            _refuse_unfit(secret, value, path)
+        elif secret.kind is SecretKind.REQUIRED:
+            missing.append(secret)
+    if added and write:
+        _append(path, added)
+    values = {name: SecretValue(value) for name, value in (kept | added).items()}
+    return Found(values, tuple(generated), tuple(missing))
+
+
+def read(path: Path) -> dict[str, str]:
+    """Names and values of a file of `NAME=value` lines; quotes around a value are dropped.
+
+    Raises:
+        StackError: a line is something else; its content is not shown.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise StackError(f"the secrets cannot be read: {error}", where=str(path)) from None
+    values: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        match = _LINE.match(text.removeprefix("export "))
+        if match is None:
+            raise StackError(
+                "a line is not NAME=value", where=f"{path}:{number}", hint="one secret a line, e.g. HF_TOKEN=hf_…"
+            )
+        values[match[1]] = _unquoted(match[2].strip())
+    return values
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, aside first, then in place of the old one."""
+    aside = path.with_name(f"{path.name}.stackgen-new")
+    aside.unlink(missing_ok=True)
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def prepare(folder: Path) -> Path:
+    """The folder .stackgen beside a spec: private, and ignored by git.
+
+    Raises:
+        StackError: it cannot be made.
+    """
+    path = folder / FOLDER
+    try:
+        path.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+        ignore = path / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise StackError(f"the folder for secrets cannot be made: {error}", where=str(path)) from None
+    return path
+
+
+def rendered_env_digest(folder: Path, out: Path) -> str | None:
+    """SHA-256 of the `.env` that stackgen wrote last into an output folder; None where it never did."""
+    return _state(folder).get(os.path.relpath(out, folder))
+
+
+def keep_rendered_env_digest(folder: Path, out: Path, digest: str) -> None:
+    """Remember the `.env` that was written, so that a later edit by hand is noticed."""
+    state = _state(folder) | {os.path.relpath(out, folder): digest}
+    if state != _state(folder):
+        write_private(prepare(folder) / STATE_FILE, json.dumps({"rendered_env_sha256": state}, indent=2) + "\n")
+
+
+def masker(values: Mapping[str, SecretValue]) -> Callable[[str], str]:
+    """A function that takes every secret out of a text, for logs of containers and output of programs."""
+    hidden = sorted(
+        (value.reveal() for value in values.values() if len(value.reveal()) >= _SHORTEST_MASKED), key=len, reverse=True
+    )
+
+    def mask(text: str) -> str:
+        for value in hidden:
+            text = text.replace(value, "***")
+        return text
+
+    return mask
+
+
+def _state(folder: Path) -> dict[str, str]:
+    try:
+        data = json.loads((folder / FOLDER / STATE_FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    found = data.get("rendered_env_sha256") if isinstance(data, dict) else None
+    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _append(path: Path, added: Mapping[str, str]) -> None:
+    """Keep every line that is there, comments included, and add the new values below."""
+    prepare(path.parent.parent)
+    header = "# Secrets of this stack. Back this file up; never commit it.\n"
+    try:
+        old = path.read_text(encoding="utf-8") if path.exists() else header
+        if old and not old.endswith("\n"):
+            old += "\n"
+        write_private(path, old + "".join(f"{name}={_requoted(value)}\n" for name, value in added.items()))
+    except OSError as error:
+        raise StackError(f"the secrets cannot be kept: {error}", where=str(path)) from None
+
+
+def _unquoted(text: str) -> str:
+    if len(text) >= 2 and text[0] == text[-1] == "'":  # noqa: PLR2004 - a pair of quotes
+        return text[1:-1].replace("\\'", "'")
+    if len(text) >= 2 and text[0] == text[-1] == '"':  # noqa: PLR2004
+        return text[1:-1]
+    return text
+
+
+def _requoted(text: str) -> str:
+    return text if _URL_SAFE.match(text) else "'" + text.replace("'", "\\'") + "'"
+
+
+def _refuse_to_orphan(secret: Secret, path: Path, volume_exists: Callable[[str], bool]) -> None:
+    if secret.guards_volume and volume_exists(secret.guards_volume):
+        raise StackError(
+            f"{secret.name} is not in {path}, but the volume `{secret.guards_volume}` holds data that only it opens",
+            hint=f"restore {path} from your backup; or, to lose that data, remove the volume: stackgen down --volumes",
+        )
+
+
+def _refuse_unfit(secret: Secret, value: str, path: Path) -> None:
+    if secret.url_safe and not _URL_SAFE.match(value):
+        message = f"the value of {secret.name} has characters that a URL cannot carry"
+        raise StackError(message, where=str(path), hint="use letters, digits, `-` and `_`")
+    if secret.prefix and not value.startswith(secret.prefix):
+        message = f"the value of {secret.name} does not begin with {secret.prefix}"
+        raise StackError(message, where=str(path), hint=f"put {secret.prefix} before it")
+    if _WEAK.match(value):
+        message = f"the value of {secret.name} is a placeholder or a well-known example"
+        raise StackError(
+            message, where=str(path), hint="delete the line and render again: stackgen generates a strong one"
+        )

@@ -1,0 +1,188 @@
+"""What the verbs do, without printing: each joins the rooms below (plan, render, files, vault, runtime, smoke)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stackgen import files, render, runtime, smoke, sources, vault
+from stackgen import plan as planning
+from stackgen.backing import litellm
+from stackgen.errors import DockerError, StackError
+from stackgen.parts import Secret
+from stackgen.plan import Plan
+from stackgen.render.env import env_file
+from stackgen.render.litellm import complaints as gateway_complaints
+from stackgen.report import Finding
+
+OUTPUT_FOLDER = "rendered"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A spec that was read and planned, and where its files are."""
+
+    plan: Plan
+    folder: Path
+    out: Path
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What a render did."""
+
+    written: files.Written
+    generated: tuple[str, ...]
+    missing: tuple[Secret, ...]
+    values: Mapping[str, vault.SecretValue]
+
+
+def open_stack(file: Path, out: Path | None = None) -> Stack:
+    """Read and plan a spec.
+
+    Raises:
+        SpecError: every problem it has.
+    """
+    loaded = sources.load(file)
+    return Stack(planning.make(loaded), loaded.folder, out.absolute() if out else loaded.folder / OUTPUT_FOLDER)
+
+
+def stack_name(file: Path) -> str:
+    """The name of a stack, even of one whose spec is otherwise broken: `down` must always work.
+
+    Raises:
+        StackError: the spec has no usable name.
+    """
+    loaded = sources.load(file)
+    name = loaded.document.data.get("name")
+    if any(problem.place == loaded.place(("name",)) for problem in loaded.problems) or not isinstance(name, str):
+        raise loaded.failure(loaded.problems)
+    return name
+
+
+def render_stack(stack: Stack, *, force: bool = False) -> Rendered:
+    """Settle the secrets and write every file.
+
+    Raises:
+        DriftError: a file was edited by hand.
+        StackError: secrets or files cannot be read or written.
+    """
+    rendered = render.files(stack.plan)
+    found = vault.settle(
+        stack.folder,
+        stack.plan.secrets,
+        environment=os.environ,
+        volume_exists=lambda volume: _volume_exists(f"{stack.plan.name}_{volume}"),
+    )
+    env = env_file(stack.plan, {name: value.reveal() for name, value in found.values.items()})
+    known = vault.rendered_env_digest(stack.folder, stack.out)
+    written = files.write(stack.out, rendered, env=env, env_digest=known, force=force)
+    vault.keep_rendered_env_digest(stack.folder, stack.out, files.digest(env))
+    return Rendered(written, found.generated, found.missing, found.values)
+
+
+def differences(stack: Stack) -> list[str]:
+    """Unified diffs between the output folder and what would be rendered now."""
+    files.recover(stack.out)
+    return list(files.differences(stack.out, render.files(stack.plan)))
+
+
+def static_findings(stack: Stack) -> Iterator[Finding]:
+    """Everything that can be proven without an engine; the plan itself is proven by being there."""
+    plan = stack.plan
+    yield Finding("spec and plan")
+    yield _drift(stack)
+    config = stack.out / litellm.CONFIG.path
+    if not (stack.out / render.COMPOSE_FILE).is_file():
+        yield Finding("gateway file", skipped="nothing is rendered")
+        yield Finding("docker compose config", skipped="nothing is rendered")
+        return
+    yield Finding(
+        "gateway file", tuple(gateway_complaints(plan, config)), hint="`stackgen render --force` writes it anew"
+    )
+    try:
+        runtime.compose.version()
+    except DockerError as error:
+        yield Finding("docker compose config", skipped=f"{error.message}; {error.hint}")
+        return
+    yield Finding(
+        "docker compose config", tuple(runtime.compose.complaints(stack.out, [secret.name for secret in plan.secrets]))
+    )
+
+
+def container_findings(stack: Stack, docker: runtime.Docker) -> Iterator[Finding]:
+    """Whether every service of the plan runs and is healthy, and whether foreign ones are left over."""
+    states = {state.service: state for state in docker.containers(stack.plan.name)}
+    for service in stack.plan.services:
+        state = states.get(service.name)
+        if state is None:
+            yield Finding(service.name, ("it has no container",), hint="stackgen up")
+        elif not state.is_ready:
+            health = f", {state.health}" if state.health else ""
+            code = f" (exit code {state.exit_code})" if state.is_dead else ""
+            yield Finding(
+                service.name,
+                (f"{state.status}{health}{code}",),
+                hint=f"docker compose -p {stack.plan.name} logs {service.name}",
+            )
+        elif state.image != service.image.reference:
+            yield Finding(
+                service.name, (f"runs {state.image}, the spec says {service.image.reference}",), hint="stackgen up"
+            )
+        else:
+            yield Finding(service.name)
+    for name in sorted(set(states) - stack.plan.service_names):
+        yield Finding(name, ("it runs, but the spec does not have it",), hint="stackgen up")
+
+
+def live_results(stack: Stack, docker: runtime.Docker) -> list[smoke.Result]:
+    """Real requests from this host and from inside the network."""
+    values = vault.read(stack.folder / vault.FOLDER / vault.FILE)
+    gateway = next((state for state in docker.containers(stack.plan.name) if state.service == litellm.NAME), None)
+    if gateway is None or gateway.status != "running":
+        inside = smoke.unreachable(f"{litellm.NAME} does not run, and requests inside the network start from it")
+    else:
+        identifier = gateway.id
+        inside = smoke.by_script(lambda program, stdin: docker.execute(identifier, ["python", "-c", program], stdin))
+    return smoke.run(stack.plan, smoke.from_this_host, inside, values)
+
+
+def leftovers(name: str, docker: runtime.Docker, *, volumes: bool) -> list[str]:
+    """What is still there of a stack after `down`."""
+    found = [f"container {state.service}" for state in docker.containers(name)]
+    found += [f"network {network}" for network in docker.networks(name)]
+    return found + [f"volume {volume}" for volume in docker.volumes(name)] if volumes else found
+
+
+def _drift(stack: Stack) -> Finding:
+    files.recover(stack.out)
+    rendered = render.files(stack.plan)
+    if not (stack.out / render.COMPOSE_FILE).exists():
+        return Finding("files", ("nothing is rendered",), hint="stackgen render")
+    edited = set(files.hand_edits(stack.out))
+    stale = {file.path for file in rendered if _differs(stack.out / file.path, file.text)}
+    complaints = [f"{path}: edited by hand since stackgen wrote it" for path in sorted(edited)]
+    complaints += [f"{path}: the spec says something else by now" for path in sorted(stale - edited)]
+    hint = (
+        "`stackgen render --check` shows the difference, `stackgen render --force` drops it"
+        if edited
+        else "stackgen render"
+    )
+    return Finding("files", tuple(complaints), hint=hint)
+
+
+def _differs(path: Path, text: str) -> bool:
+    try:
+        return path.read_bytes() != text.encode()
+    except OSError:
+        return True
+
+
+def _volume_exists(name: str) -> bool:
+    """Whether data waits in a volume; on a machine without an engine there is none."""
+    try:
+        return runtime.connect().has_volume(name)
+    except StackError:
+        return False

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from support import GOLDEN
+
+_FOREIGN = ("HF_TOKEN", "LITELLM_MASTER_KEY", "VLLM_API_KEY", "INFINITY_API_KEY", "COMPOSE_FILE", "COMPOSE_PROJECT_NAME")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew instead of comparing")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in _FOREIGN:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, Mapping[str, str]], None]:
+    """Compare the set of files and each text with tests/golden/<name>/."""
+
+    def compare(name: str, texts: Mapping[str, str]) -> None:
+        folder = GOLDEN / name
+        if request.config.getoption("--update-golden"):
+            _write(folder, texts)
+        assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) == sorted(texts)
+        for path, text in texts.items():
+            assert (folder / path).read_text(encoding="utf-8") == text, f"golden/{name}/{path}; --update-golden writes it"
+
+    return compare
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.unlink()
+    for path, text in texts.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")

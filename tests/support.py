@@ -1,0 +1,59 @@
+"""What tests share: folders, small specs, and the rule for what a machine may lack."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from stackgen import plan as planning
+from stackgen import sources
+from stackgen.plan import Plan
+
+TESTS = Path(__file__).resolve().parent
+EXAMPLES = TESTS.parent / "examples"
+GOLDEN = TESTS / "golden"
+REQUIRED = frozenset(filter(None, os.environ.get("STACKGEN_REQUIRE", "").split(",")))
+"""What must not be skipped here: `docker`, `gateway`. CI sets both."""
+
+SMALL = """\
+version: 1
+name: small
+profiles: [cpu]
+models:
+  chat:
+    source: Qwen/Qwen3-0.6B
+    engine: vllm
+    modalities: [chat]
+  embed:
+    source: sentence-transformers/all-MiniLM-L6-v2
+    engine: infinity
+    modalities: [embedding]
+"""
+"""A spec that is right: one chat model, one embedding model, on the processor."""
+
+
+def write_spec(folder: Path, text: str, **profiles: str) -> Path:
+    """stack.yaml in a folder, with profiles beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, profile in profiles.items():
+        (folder / "profiles").mkdir(exist_ok=True)
+        (folder / "profiles" / f"{name}.yaml").write_text(textwrap.dedent(profile), encoding="utf-8")
+    file = folder / "stack.yaml"
+    file.write_text(textwrap.dedent(text), encoding="utf-8")
+    return file
+
+
+def plan_of(folder: Path, text: str, **profiles: str) -> Plan:
+    """The plan of a spec; SpecError where it has problems."""
+    return planning.make(sources.load(write_spec(folder, text, **profiles)))
+
+
+def lacking(what: str, reason: str, fix: str) -> None:
+    """A visible skip that names the fix; a failure where the machine promised to have it."""
+    message = f"{reason}; to run it: {fix}"
+    if what in REQUIRED:
+        pytest.fail(message)
+    pytest.skip(message)

@@ -1,0 +1,51 @@
+"""The shown examples are the tested ones: what each renders to, byte for byte, and what other readers make of it."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from support import EXAMPLES, GOLDEN
+
+from stackgen import plan as planning
+from stackgen import render, sources
+from stackgen.plan import Plan
+from stackgen.render.litellm import document
+from stackgen.render.yaml import Note
+
+NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/stack.yaml"))
+
+
+def planned(name: str) -> Plan:
+    return planning.make(sources.load(EXAMPLES / name / "stack.yaml"))
+
+
+def without_notes(value):
+    if isinstance(value, Note):
+        return without_notes(value.value)
+    if isinstance(value, dict):
+        return {key: without_notes(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [without_notes(inner) for inner in value]
+    return value
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_renders_to_its_golden_files(name, golden):
+    plan = planned(name)
+    golden(name, {file.path: file.text for file in render.files(plan)} | {"plan.txt": planning.as_text(plan)})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_renders_are_byte_equal(name):
+    assert render.files(planned(name)) == render.files(planned(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_gateways_own_reader_sees_the_data(name):
+    plan = planned(name)
+    text = next(file.text for file in render.files(plan) if file.path == "litellm/config.yaml")
+    assert yaml.safe_load(text) == without_notes(document(plan))
+
+
+def test_every_golden_folder_has_an_example():
+    assert sorted(path.name for path in GOLDEN.iterdir()) == NAMES
