@@ -63,7 +63,7 @@ class SpecError(StackError):
     """Every problem of one run, sorted by file and line, without repetitions."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(set(problems)))
+        self.problems = tuple(sorted({(problem.place, problem.message): problem for problem in problems}.values()))
         files = ", ".join(dict.fromkeys(problem.place.file for problem in self.problems))
         count = len(self.problems)
         super().__init__(f"{count} problem{'s' if count > 1 else ''} in {files}")

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import secrets as random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +54,7 @@ class Found:
 
 def settle(
     folder: Path,
-    wanted: Iterable[Secret],
+    wanted: Sequence[Secret],
     *,
     environment: Mapping[str, str],
     volume_exists: Callable[[str], bool],
@@ -80,12 +80,12 @@ def settle(
     kept = read(path)
     added: dict[str, str] = {}
     generated, missing = [], []
+    _refuse_to_orphan([secret for secret in wanted if secret.name not in kept], path, volume_exists)
     for secret in wanted:
         value = kept.get(secret.name) or (environment.get(secret.name) if secret.from_environment else None)
         if value and secret.name not in kept:
             added[secret.name] = value
         if not value and secret.kind is SecretKind.GENERATED:
-            _refuse_to_orphan(secret, path, volume_exists)
             value = added[secret.name] = f"{secret.prefix}{random.token_urlsafe(_RANDOM_BYTES)}"
             generated.append(secret.name)
         if value:
@@ -212,11 +212,15 @@ def _requoted(text: str) -> str:
     return text if _URL_SAFE.match(text) else "'" + text.replace("'", "\\'") + "'"
 
 
-def _refuse_to_orphan(secret: Secret, path: Path, volume_exists: Callable[[str], bool]) -> None:
-    if secret.guards_volume and volume_exists(secret.guards_volume):
+def _refuse_to_orphan(absent: Sequence[Secret], path: Path, volume_exists: Callable[[str], bool]) -> None:
+    """A volume that was made with a secret must not meet another one."""
+    volumes = {volume for volume in sorted({secret.guards_volume for secret in absent} - {""}) if volume_exists(volume)}
+    names = [secret.name for secret in absent if secret.guards_volume in volumes]
+    if names:
         raise StackError(
-            f"{secret.name} is not in {path}, but the volume `{secret.guards_volume}` holds data that only it opens",
-            hint=f"restore {path} from your backup; or, to lose that data, remove the volume: stackgen down --volumes",
+            f"{' and '.join(names)} not in {path}, but the volume {' and '.join(sorted(volumes))} holds data that only they open",
+            hint=f"restore {path} from your backup (rendered/.env is a copy of it); or, to lose that data: "
+            "stackgen down --volumes",
         )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from stackgen.errors import Problem
+from stackgen.errors import Place, Problem
 from stackgen.parts import Engine, Gpu, Instance, Need
 from stackgen.plan.model import CardPlan, CardUse
-from stackgen.sources import Loaded
+from stackgen.sources import Layer, Loaded, Path
 
 RESERVE_GIB = 1.0
 """Left free on a shared card: what CUDA contexts and allocators of neighbours take beside the plan (vLLM start logs)."""
@@ -44,7 +44,7 @@ def memory_problems(
                 yield _too_small(loaded, plan.gpu, use, instance, engines[instance.engine])
         limit = plan.gpu.card.visible_gib - (RESERVE_GIB if len(plan.uses) > 1 else 0.0)
         taken = sum(use.taken_gib or 0.0 for use in plan.uses)
-        if taken > limit:
+        if taken > limit and not reported.intersection(use.instance for use in plan.uses):
             yield _overcommitted(loaded, plan, taken, limit, by_name, engines)
 
 
@@ -77,12 +77,13 @@ def _too_small(loaded: Loaded, gpu: Gpu, use: CardUse, instance: Instance, engin
     option = engine.memory_share
     if need.total_gib <= gpu.card.visible_gib - RESERVE_GIB:
         share = -int(-need.total_gib / gpu.card.visible_gib * 100 // 1) / 100
-        return Problem(
-            loaded.place((*served.path, "options", option)), message, f"write `{option}: {share:.2f}` or more"
-        )
+        place = _written(loaded, (*served.path, "options", option))
+        return Problem(place, message, f"write `{option}: {share:.2f}` or more under `options` of `{served.id}`")
     if served.model.context and room > 0:
         largest = int(served.model.context * room / need.cache_gib) // _CONTEXT_STEP * _CONTEXT_STEP
-        return Problem(loaded.place((*served.path, "context")), message, f"`context: {largest}` fits")
+        return Problem(
+            _written(loaded, (*served.path, "context")), message, f"`context: {largest}` of `{served.id}` fits"
+        )
     return Problem(
         loaded.place(served.path, of_key=True), message, "it needs a larger card, more cards, or a smaller model"
     )
@@ -104,12 +105,22 @@ def _overcommitted(
             loaded.place(("gpus", plan.gpu.id), of_key=True), message, "move a model to another card or to the CPU"
         )
     largest = max(sharing, key=lambda instance: share_of(instance, engines[instance.engine]) or 0.0)
-    option = engines[largest.engine].memory_share
-    room = (share_of(largest, engines[largest.engine]) or 0.0) - (taken - limit) / plan.gpu.card.visible_gib
-    place = loaded.place((*largest.models[0].path, "options", option))
-    if room <= 0:
+    option, served = engines[largest.engine].memory_share, largest.models[0]
+    visible = plan.gpu.card.visible_gib
+    room = (share_of(largest, engines[largest.engine]) or 0.0) - (taken - limit) / visible
+    need = next(use.need for use in plan.uses if use.instance == largest.name)
+    place = _written(loaded, (*served.path, "options", option))
+    if room * visible < (need.total_gib if need else 0.0) or room <= 0:
         return Problem(place, message, "move a model to another card or to the CPU")
-    return Problem(place, message, f"`{option}: {int(room * 100) / 100:.2f}` for `{largest.models[0].id}` makes room")
+    return Problem(
+        place, message, f"`{option}: {int(room * 100) / 100:.2f}` under `options` of `{served.id}` makes room"
+    )
+
+
+def _written(loaded: Loaded, path: Path) -> Place:
+    """Where the spec says a value; where a profile does, the model in the spec: that is where the user can change it."""
+    origin = loaded.merged.origins.get(path)
+    return loaded.place(path) if origin and origin.layer is Layer.SPEC else loaded.place(path[:2], of_key=True)
 
 
 def described(need: Need) -> str:

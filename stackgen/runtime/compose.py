@@ -78,6 +78,20 @@ def start_up(folder: Path, secret_names: Iterable[str]) -> subprocess.Popen[str]
     )
 
 
+def stop(folder: Path, secret_names: Iterable[str], services: Iterable[str]) -> None:
+    """Stop services of a rendered folder.
+
+    Raises:
+        DockerError: Compose refuses.
+    """
+    result = _run(
+        ["compose", "--progress", "json", "-f", str(folder / COMPOSE_FILE), "stop", *services],
+        environment(secret_names),
+    )
+    if result.returncode != 0:
+        raise DockerError(f"Compose could not stop {', '.join(services)}: {tail(result.stderr.splitlines())}")
+
+
 def down(project: str, *, volumes: bool, report: Callable[[str], None]) -> None:
     """Stop and remove a stack by its name; works without its files.
 

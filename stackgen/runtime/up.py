@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -95,12 +96,17 @@ def up(
         DockerError: Compose or the engine refuses.
     """
     watch = _Watch(plan, docker, report, mask)
-    watch.before = {state.id: state.restarts for state in docker.containers(plan.name)}
+    present = docker.containers(plan.name)
+    watch.before = {state.id: state.restarts for state in present}
+    secret_names = [secret.name for secret in plan.secrets]
+    outdated = _outdated(plan, folder, present)
+    if outdated:
+        compose.stop(folder, secret_names, outdated)
     limit = budget_seconds(plan) if timeout_seconds is None else timeout_seconds
     news: queue.Queue[tuple[str, Any]] = queue.Queue()
     stream, close = docker.events(plan.name, since=int(time.time()))
     threading.Thread(target=_pump_events, args=(stream, news), daemon=True).start()
-    process = compose.start_up(folder, [secret.name for secret in plan.secrets])
+    process = compose.start_up(folder, secret_names)
     threading.Thread(target=_pump_compose, args=(process, news), daemon=True).start()
     try:
         _follow(watch, news, limit)
@@ -119,6 +125,23 @@ def budget_seconds(plan: Plan) -> float:
         return service.start_budget_seconds + max((total(need.service) for need in service.needs), default=0.0)
 
     return max(total(name) for name in services)
+
+
+def _outdated(plan: Plan, folder: Path, present: list[ContainerState]) -> list[str]:
+    """Services that run since before a file was written which they read.
+
+    Compose sees a changed file by its label. It sees nothing where a hand edit was undone: the label is as before, but
+    the container still reads what was edited, for a mounted file is the one that was there when the container started.
+    """
+    files = {service.name: service.config_files for service in plan.services}
+    found = []
+    for state in present:
+        if state.status != "running":
+            continue
+        started = datetime.fromisoformat(state.started_at).timestamp()
+        if any((folder / file.path).stat().st_mtime > started for file in files.get(state.service, ())):
+            found.append(state.service)
+    return found
 
 
 def _follow(watch: _Watch, news: queue.Queue[tuple[str, Any]], limit: float) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import copy
 import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path as FilePath
 from typing import Any, Protocol, TypeVar, cast
@@ -30,6 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 DEFAULT_PROFILE = "default"
+_REPAIRS = 5
 _PROFILE_NAME = re.compile(r"^[a-z][a-z0-9-]{0,40}$")
 
 
@@ -164,9 +165,9 @@ def load(path: FilePath) -> Loaded:
         shown = str(path)
         raise SpecError(item._replace(place=item.place._replace(file=shown)) for item in error.problems) from None
     profiles, shipped_files = _profiles(folder, document, problems)
-    merged = _merge(document, profiles)
-    spec, found = _checked(Spec, merged.data)
-    problems += _problems(found, Spec, merged.place)
+    spec, rest, found = _checked(Spec, document.data, lambda data: _merge(replace(document, data=data), profiles).data)
+    problems += _problems(found, Spec, _merge(document, profiles).place)
+    merged = _merge(replace(document, data=rest), profiles)
     return Loaded(
         folder=folder,
         spec=spec,
@@ -242,11 +243,11 @@ def _profiles(
         except SpecError as error:
             problems += error.problems
             continue
-        profile, errors = _checked(Profile, text.data)
+        profile, rest, errors = _checked(Profile, text.data)
         problems += mistakes
         problems += _problems(errors, Profile, text.place)
         if profile is not None:
-            profiles.append((profile, text))
+            profiles.append((profile, replace(text, data=rest)))
     return profiles, shipped_files
 
 
@@ -299,19 +300,30 @@ def _pins(profiles: list[tuple[Profile, Document]]) -> dict[tuple[str | None, st
     return pins
 
 
-def _checked(cls: type[_Checked], data: dict[str, Any]) -> tuple[_Checked | None, list[ErrorDetails]]:
-    """Validate, and validate again without what was wrong, so that the planner can look at the rest."""
+def _checked(
+    cls: type[_Checked], data: dict[str, Any], compose: Callable[[dict[str, Any]], dict[str, Any]] = dict
+) -> tuple[_Checked | None, dict[str, Any], list[ErrorDetails]]:
+    """Validate, and validate again without what was wrong, so that the planner can look at the rest.
+
+    Args:
+        cls: the class.
+        data: what a person wrote.
+        compose: lays it over the layers below.
+
+    Returns:
+        The object (None when too little is left), the data that are left, and the errors of the first try.
+    """
     first: list[ErrorDetails] = []
     rest = copy.deepcopy(data)
-    for _ in range(4):
+    for _ in range(_REPAIRS):
         try:
-            return cls.model_validate(rest), first
+            return cls.model_validate(compose(rest)), rest, first
         except ValidationError as error:
             errors = error.errors()
             first = first or errors
             for item in errors:
                 _drop(rest, item)
-    return None, first
+    return None, rest, first
 
 
 def _drop(data: dict[str, Any], error: ErrorDetails) -> None:

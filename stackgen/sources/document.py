@@ -108,8 +108,7 @@ def _root(text: str, shown: str) -> Any:
     except ReaderError as error:
         before = text[: error.position]
         place = Place(shown, before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)
-        character = f"U+{ord(error.character):04X}" if isinstance(error.character, str) else f"{error.character!r}"
-        raise SpecError([Problem(place, f"control character {character} is not allowed")]) from None
+        raise SpecError([Problem(place, f"control character U+{error.character:04X} is not allowed")]) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(shown, mark.line + 1, mark.column + 1) if mark else Place(shown, 1, 1)

@@ -35,6 +35,9 @@ _SENTENCES: Mapping[str, str] = {
     "tuple_type": "must be a list, not {value}",
 }
 
+_YES_AND_NO: Mapping[str, str] = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+"""Booleans of YAML 1.1; here they are text."""
+
 _HINTS: Mapping[str, str] = {
     "string_type": 'write it in quotes: "{plain}"',
     "tuple_type": "write it as a list: [{plain}]",
@@ -60,21 +63,33 @@ def sentence(error: ErrorDetails, root: type[BaseModel]) -> tuple[str, str]:
     path: Path = tuple(part for part in error["loc"] if part != "[key]")
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
     name = f"`{path[-1]}`" if path else "the file"
-    if kind == "extra_forbidden":
-        return f"unknown key {name}", _NOT_YET.get(path) or nearest(str(path[-1]), fields_at(root, path[:-1]))
-    if kind == "missing":
-        return f"{name} is missing", _described(root, path)
-    if kind == "string_pattern_mismatch":
-        return f"{describe(value)} is not a valid {_subject(error['loc'])}", _pattern_hint(str(context["pattern"]))
-    if kind == "value_error":
-        return f"{name}: {str(context['error']).removeprefix('Value error, ')}, is {describe(value)}", ""
-    template = _SENTENCES.get(kind)
-    if template is None:
-        return f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}, is {describe(value)}", ""
-    plain = value if isinstance(value, str | int | float) and not isinstance(value, bool) else str(value).lower()
-    simple = not isinstance(value, dict | list) and value is not None
-    hint = _HINTS.get(kind, "").format(plain=plain) if simple else ""
-    return f"{name} {template.format(value=describe(value), **context)}", hint or _described(root, path)
+    message, hint = "", ""
+    match kind:
+        case "extra_forbidden":
+            message = f"unknown key {name}"
+            hint = _NOT_YET.get(path) or nearest(str(path[-1]), fields_at(root, path[:-1]))
+        case "missing":
+            message, hint = f"{name} is missing", _described(root, path)
+        case "string_pattern_mismatch":
+            message = f"{describe(value)} is not a valid {_subject(error['loc'])}"
+            hint = _pattern_hint(str(context["pattern"]))
+        case "value_error":
+            message = f"{name}: {str(context['error']).removeprefix('Value error, ')}, is {describe(value)}"
+        case _ if kind in _SENTENCES:
+            message = f"{name} {_SENTENCES[kind].format(value=describe(value), **context)}"
+            hint = _spelling(kind, value) or _described(root, path)
+        case _:
+            message = f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}, is {describe(value)}"
+    return message, hint
+
+
+def _spelling(kind: str, value: object) -> str:
+    """How to write a value that is right but for its form."""
+    if kind == "bool_type" and isinstance(value, str):
+        return f"write `{_YES_AND_NO[value]}`" if value in _YES_AND_NO else ""
+    if isinstance(value, dict | list) or value is None:
+        return ""
+    return _HINTS.get(kind, "").format(plain=str(value).lower() if isinstance(value, bool) else value)
 
 
 def fields_at(root: type[BaseModel], path: Path) -> tuple[str, ...]:

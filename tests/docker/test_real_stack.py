@@ -1,0 +1,260 @@
+"""Scenario: a spec becomes a stack of real engines, a real gateway, a real database and cache, on a real Docker engine.
+
+The tests stand in the order in which they run: each leaves the stack green for the next.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+pytestmark = pytest.mark.docker
+
+SPEC = """\
+version: 1
+name: {name}
+profiles: [cpu]
+models:
+  chat:
+    source: /models/tiny-llama
+    engine: vllm
+    modalities: [chat]
+    public_names: [tiny]
+    context: 256
+    options: {{dtype: float32, enforce_eager: true, max_num_batched_tokens: 256, cpu_cache_gib: 1}}
+  embed:
+    source: /models/minilm
+    engine: infinity
+    modalities: [embedding]
+    public_names: [minilm]
+  rank:
+    source: /models/tiny-reranker
+    engine: infinity
+    modalities: [rerank]
+    public_names: [ranker]
+gateway:
+  port: {port}
+  database: true
+  cache: redis
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(make_stack):
+    made = make_stack("real")
+    made.write(SPEC)
+    return made
+
+
+def key(stack):
+    text = (stack.folder / ".stackgen" / "secrets.env").read_text()
+    return next(line.partition("=")[2] for line in text.splitlines() if line.startswith("LITELLM_MASTER_KEY="))
+
+
+def ask(stack, model):
+    """Status of a chat request with a public name."""
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4}).encode()
+    headers = {"Authorization": f"Bearer {key(stack)}", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"http://127.0.0.1:{stack.port}/v1/chat/completions", data=body, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
+def failed(report):
+    """What a report blames: names of files, containers and (hop, service) of requests."""
+    files = [entry["name"] for entry in report["files"] if entry["state"] == "failed"]
+    containers = [entry["name"] for entry in report["containers"] if entry["state"] == "failed"]
+    requests = {(entry["hop"], entry["service"]) for entry in report["requests"] if not entry["ok"]}
+    return files, containers, requests
+
+
+def wait_until(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.5)
+
+
+def test_ctrl_c_ends_up_cleanly_and_the_next_up_continues(stack):
+    process = subprocess.Popen(
+        stack.command("up"),
+        cwd=stack.folder,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if " starting" in line:
+            os.kill(process.pid, signal.SIGINT)
+            break
+    said += process.stderr.readlines()
+    process.stderr.close()
+    assert process.wait(60) == 130, "".join(said)
+    assert "`stackgen up` continues" in "".join(said)
+    assert "Traceback" not in "".join(said)
+    assert stack.containers()
+
+    result = stack.good("up", timeout=600)
+    for service in ("infinity", "litellm", "postgres", "redis", "vllm-chat"):
+        assert any(service in line and "healthy" in line for line in result.stderr.splitlines()), result.stderr
+    assert f"http://127.0.0.1:{stack.port}/v1" in result.stderr
+    assert key(stack) not in result.stderr + result.stdout
+
+
+def test_check_is_green_for_every_model_on_both_hops(stack):
+    code, report = stack.check()
+    assert (code, report["ok"]) == (0, True), report
+    assert {(entry["name"], entry["probe"], entry["hop"]) for entry in report["requests"]} == {
+        (name, probe, hop)
+        for name, probe in (("tiny", "chat"), ("tiny", "chat stream"), ("minilm", "embedding"), ("ranker", "rerank"))
+        for hop in ("gateway", "engine")
+    } | {("gateway", "refuses without key", "no key")}
+    assert key(stack) not in json.dumps(report)
+
+
+def test_a_second_up_changes_nothing(stack):
+    before = stack.containers()
+    began = time.monotonic()
+    stack.good("up")
+    assert stack.containers() == before
+    assert time.monotonic() - began < 15
+
+
+def test_status_shows_every_service_healthy(stack):
+    rows = stack.good("status").stdout.splitlines()[1:]
+    assert [row.split()[:3] for row in rows] == [
+        [service, "running", "healthy"] for service in ("infinity", "litellm", "postgres", "redis", "vllm-chat")
+    ]
+
+
+def test_a_new_route_answers_after_plain_compose_and_the_engines_go_on(stack):
+    before = stack.containers()
+    stack.write(SPEC.replace("public_names: [tiny]", "public_names: [renamed]"))
+    stack.good("render")
+    plain = subprocess.run(
+        ["docker", "compose", "up", "-d", "--wait"],
+        cwd=stack.folder / "rendered",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert plain.returncode == 0, plain.stderr
+    after = stack.containers()
+    assert {service for service in before if before[service] != after[service]} == {"litellm"}
+    assert ask(stack, "renamed") == 200
+    assert ask(stack, "tiny") in {400, 404}
+    code, report = stack.check()
+    assert (code, report["ok"]) == (0, True), report
+
+
+def test_a_wrong_base_url_written_by_hand_is_named_with_its_hop(stack, engine):
+    config = stack.folder / "rendered" / "litellm" / "config.yaml"
+    right = config.read_text()
+    config.write_text(right.replace("http://vllm-chat:8000/v1", "http://vllm-chat:8000"))
+    gateway = stack.containers()["litellm"]
+    engine("restart", gateway)
+    wait_until(lambda: engine("inspect", "-f", "{{.State.Health.Status}}", gateway) == "healthy")
+
+    code, report = stack.check()
+    assert code == 1
+    assert failed(report) == (["files", "gateway file"], [], {("gateway", "vllm-chat")})
+    complaint = next(entry for entry in report["files"] if entry["name"] == "gateway file")["complaints"][0]
+    assert (
+        "http://vllm-chat:8000/chat/completions, but the model is at http://vllm-chat:8000/v1/chat/completions"
+        in complaint
+    )
+    assert report["diagnosis"] == ["renamed: vllm-chat itself answers; the gateway's route to it is wrong"]
+
+    refused = stack.run("up")
+    assert refused.returncode == 1
+    assert "litellm/config.yaml" in refused.stderr
+    refused = stack.run("render")
+    assert refused.returncode == 1
+    assert "http://vllm-chat:8000/v1" not in config.read_text()
+
+    stack.good("render", "--force")
+    assert config.read_text() == right
+    stack.good("up")
+    assert stack.check()[0] == 0
+
+
+def test_a_killed_engine_is_named_and_the_others_answer(stack, engine):
+    engine("kill", stack.containers()["vllm-chat"])
+    code, report = stack.check()
+    assert code == 1
+    assert failed(report) == ([], ["vllm-chat"], {("gateway", "vllm-chat"), ("engine", "vllm-chat")})
+    complaint = next(entry for entry in report["containers"] if entry["name"] == "vllm-chat")["complaints"]
+    assert complaint in (["exited, unhealthy (exit code 137)"], ["exited (exit code 137)"])
+    assert report["diagnosis"] == ["renamed: vllm-chat does not answer, with or without the gateway"]
+
+
+def test_up_brings_the_killed_engine_back_and_leaves_the_others(stack):
+    before = stack.containers()
+    stack.good("up", timeout=600)
+    assert stack.containers() == before
+    assert stack.check()[0] == 0
+
+
+def test_a_port_that_a_container_holds_is_named_before_anything_starts(stack, make_stack):
+    other = make_stack("port")
+    other.port = stack.port
+    other.write(SPEC)
+    result = other.run("up")
+    assert result.returncode == 1
+    assert f"port {stack.port} on 127.0.0.1 for litellm" in result.stderr
+    assert f"is taken by the container `{stack.name}-litellm-1`" in result.stderr
+    assert other.traces() == []
+
+
+def test_an_engine_that_dies_ends_up_at_once_with_its_log(make_stack):
+    broken = make_stack("dies")
+    broken.write(SPEC.replace("/models/minilm", "/models/nothing-here").replace("database: true", "database: false"))
+    began = time.monotonic()
+    result = broken.run("up")
+    assert result.returncode == 1
+    assert "infinity ended with exit code" in result.stderr
+    assert "nothing-here" in result.stderr
+    assert time.monotonic() - began < 60
+    broken.good("down", "--volumes", "--yes")
+    assert broken.traces() == []
+
+
+def test_down_keeps_the_data_and_up_finds_it_again(stack, engine):
+    stack.good("down")
+    volumes = engine("volume", "ls", "-q", "--filter", f"label=com.docker.compose.project={stack.name}").split()
+    assert f"{stack.name}_postgres-data" in volumes
+    assert len(stack.traces()) == len(volumes)
+
+    (stack.folder / ".stackgen" / "secrets.env").rename(stack.folder / "lost.env")
+    refused = stack.run("render")
+    assert refused.returncode == 1
+    assert "POSTGRES_PASSWORD" in refused.stderr
+    assert not (stack.folder / ".stackgen" / "secrets.env").exists()
+    (stack.folder / "lost.env").rename(stack.folder / ".stackgen" / "secrets.env")
+
+
+def test_down_with_volumes_asks_first_and_then_leaves_nothing(stack):
+    dangling = set(filter(None, subprocess.check_output(["docker", "volume", "ls", "-q"], text=True).split()))
+    asked = stack.run("down", "--volumes")
+    assert asked.returncode == 1
+    assert "--yes" in asked.stderr
+    assert stack.traces()
+    stack.good("down", "--volumes", "--yes")
+    assert stack.traces() == []
+    left = set(filter(None, subprocess.check_output(["docker", "volume", "ls", "-q"], text=True).split()))
+    assert not {volume for volume in left if volume.startswith(stack.name)}
+    assert left <= dangling

@@ -1,0 +1,55 @@
+"""What `up` refuses, with an engine but without the large images."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+
+import pytest
+from support import SMALL, write_spec
+
+pytestmark = pytest.mark.docker
+
+
+def up(folder):
+    command = [sys.executable, "-m", "stackgen", "up"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_port_that_a_program_holds_is_named(engine, tmp_path):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        write_spec(tmp_path, SMALL + f"gateway: {{port: {port}}}\n")
+        result = up(tmp_path)
+    assert result.returncode == 1
+    assert f"port {port} on 127.0.0.1 for litellm (stack.yaml:14) is taken by a program on this host" in result.stderr
+
+
+def test_cards_that_the_engine_cannot_hand_out_are_named(engine, tmp_path):
+    text = """\
+version: 1
+name: no-cards
+profiles: [nvidia]
+gpus: {a0: {card: l4}}
+models:
+  chat: {source: Qwen/Qwen3-0.6B, engine: vllm, modalities: [chat]}
+gateway: {port: 4999}
+"""
+    if "nvidia" in engine("info", "-f", "{{json .Runtimes}}"):
+        pytest.skip("this engine has cards")
+    write_spec(tmp_path, text)
+    result = up(tmp_path)
+    assert result.returncode == 1
+    assert "this engine hands out no NVIDIA cards, and the stack wants a0" in result.stderr
+    assert "nvidia-ctk" in result.stderr
+
+
+def test_a_required_secret_without_a_value_is_asked_for(engine, tmp_path):
+    write_spec(tmp_path, SMALL + "secrets: {HF_TOKEN: {required: true}}\n")
+    result = up(tmp_path)
+    assert result.returncode == 1
+    assert "no value for HF_TOKEN" in result.stderr
+    assert str(tmp_path / ".stackgen" / "secrets.env") in result.stderr
