@@ -26,7 +26,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 a problem that you can mend, 2 wrong usage, 3 a bug of stackgen, 130 interrupted.",
 )
 
-SpecFile = Annotated[Path, typer.Argument(metavar="[FILE]", help="The spec.", show_default="stack.yaml")]
+SpecFile = Annotated[Path, typer.Argument(metavar="FILE", help="The spec.", show_default="stack.yaml")]
 OutFolder = Annotated[
     Path | None,
     typer.Option(
@@ -58,7 +58,9 @@ def _options(
     """Options of stackgen itself."""
 
 
-@app.command(epilog="Example: stackgen render campus/stack.yaml --out /srv/campus")
+@app.command(
+    short_help="Write the files of the stack.", epilog="Example: stackgen render campus/stack.yaml --out /srv/campus"
+)
 def render(
     file: SpecFile = DEFAULT_FILE,
     out: OutFolder = None,
@@ -82,7 +84,7 @@ def render(
     _tell_rendered(verbs.render_stack(stack, force=force), stack)
 
 
-@app.command(epilog="Example: stackgen plan --json | jq .routes")
+@app.command(short_help="Show what would be rendered, and why.", epilog="Example: stackgen plan --json | jq .routes")
 def plan(
     file: SpecFile = DEFAULT_FILE,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON with a version.")] = False,
@@ -98,7 +100,7 @@ def plan(
         console.data(planning.as_text(found))
 
 
-@app.command(epilog="Example: stackgen up --timeout 1200")
+@app.command(short_help="Start the stack and wait until it is healthy.", epilog="Example: stackgen up --timeout 1200")
 def up(
     file: SpecFile = DEFAULT_FILE,
     out: OutFolder = None,
@@ -146,7 +148,7 @@ def up(
     console.say("next: stackgen check")
 
 
-@app.command(epilog="Example: stackgen down --volumes --yes")
+@app.command(short_help="Stop and remove the stack.", epilog="Example: stackgen down --volumes --yes")
 def down(
     file: SpecFile = DEFAULT_FILE,
     volumes: Annotated[
@@ -174,7 +176,7 @@ def down(
     console.say(f"{name} is down" + (f"; kept: {', '.join(kept)}" if kept else ""), "ok")
 
 
-@app.command(epilog="Example: stackgen status campus/stack.yaml")
+@app.command(short_help="Show services beside their containers.", epilog="Example: stackgen status campus/stack.yaml")
 def status(file: SpecFile = DEFAULT_FILE) -> None:
     """Show each service of the spec beside its container."""
     from stackgen import runtime, verbs
@@ -192,7 +194,10 @@ def status(file: SpecFile = DEFAULT_FILE) -> None:
     console.table(rows, state_column=2)
 
 
-@app.command(epilog="Examples: stackgen check --static (in CI, without an engine); stackgen check --format json")
+@app.command(
+    short_help="Prove files, containers and models.",
+    epilog="Examples: stackgen check --static (needs no engine); stackgen check --format json",
+)
 def check(
     file: SpecFile = DEFAULT_FILE,
     out: OutFolder = None,
@@ -219,7 +224,7 @@ def check(
         raise typer.Exit(ExitCode.PROBLEM)
 
 
-@app.command(epilog="Example: stackgen schema > stack.schema.json")
+@app.command(short_help="Print the JSON schema of stack.yaml.", epilog="Example: stackgen schema > stack.schema.json")
 def schema() -> None:
     """Print the JSON schema of stack.yaml, for editors and CI."""
     from stackgen.plan import schema as schemas

@@ -176,7 +176,7 @@ def test_a_model_that_does_not_fit_says_both_numbers_and_what_fits(tmp_path):
     place, message, hint = only(tmp_path, text)
     assert place == "13:14"
     assert message.startswith(
-        "`chat` needs 99.2 GiB (15.3 weights + 82.4 cache + 1.6 overhead) and gets 71.3 GiB of `a0`"
+        "`chat` needs 99.2 GiB (15.3 weights + 82.4 cache + 1.6 overhead) and gets 71.3 of the 79.25 GiB of `a0`"
     )
     assert hint == "`context: 396800` of `chat` fits"
     plan_of(tmp_path, text.replace("600000", "396800"))

@@ -62,13 +62,8 @@ FLAGS = MappingProxyType(
 )
 
 
-def need(instance: Instance, card: Card, tensor_parallel: int) -> Need | None:
+def need(instance: Instance, _card: Card, tensor_parallel: int) -> Need | None:
     """Memory of the process: weights of all models, the largest batch of the hungriest one, the CUDA context.
-
-    Args:
-        instance: its models.
-        card: where it runs.
-        tensor_parallel: always 1; Infinity does not split a model.
 
     Returns:
         None where the catalogue does not know one of the models.
@@ -85,7 +80,7 @@ def need(instance: Instance, card: Card, tensor_parallel: int) -> Need | None:
         weights_gib=weights,
         cache_gib=0.0,
         overhead_gib=activation + _CUDA_CONTEXT_GIB,
-        why=f"largest batch of full-length texts, on {card.name}",
+        why="largest batch of full-length texts, an estimate",
     )
 
 

@@ -85,7 +85,7 @@ FLAGS = MappingProxyType(
 )
 
 
-def need(instance: Instance, card: Card, tensor_parallel: int) -> Need | None:
+def need(instance: Instance, _card: Card, tensor_parallel: int) -> Need | None:
     """Memory on each card: weights, the cache of one request of full length, and what a step takes beside them.
 
     Overhead = max(activations, sampler) + non-torch + CUDA graphs. Sampler: 8 copies of the logits up to 0.24 (fits about
@@ -112,7 +112,7 @@ def need(instance: Instance, card: Card, tensor_parallel: int) -> Need | None:
         weights_gib=memory.weights_gib(known, tensor_parallel),
         cache_gib=memory.attention_cache_gib(known, tokens, number_bytes, tensor_parallel),
         overhead_gib=max(forward, sampler) + (0.25 if tensor_parallel == 1 else 1.6) + graphs,
-        why=f"{known.weights_evidence} weights, one request of {tokens} tokens, on {card.name}",
+        why=f"one request of {tokens} tokens{'; weights are an estimate' if known.is_estimate else ''}",
     )
 
 

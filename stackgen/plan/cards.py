@@ -61,7 +61,7 @@ def _use(instance: Instance, gpu: Gpu, engine: Engine) -> CardUse:
     share = share_of(instance, engine)
     if share is not None:
         taken = share * gpu.card.visible_gib
-        why = f"{engine.memory_share} {share:g} of {gpu.card.visible_gib:g} GiB, taken at start"
+        why = f"{engine.memory_share} {share:g}, taken at start"
         return CardUse(instance=instance.name, taken_gib=taken, need=need, why=why)
     taken_gib = need.total_gib if need else None
     return CardUse(instance=instance.name, taken_gib=taken_gib, need=need, why="takes what it needs")
@@ -72,13 +72,14 @@ def _too_small(loaded: Loaded, gpu: Gpu, use: CardUse, instance: Instance, engin
     assert need is not None  # noqa: S101 - the caller looked
     assert taken is not None  # noqa: S101
     served = instance.models[0]
-    message = f"`{served.id}` needs {described(need)} and gets {taken:.1f} GiB of `{gpu.id}` ({use.why})"
+    share = f"{taken:.1f} of the {gpu.card.visible_gib:g} GiB of `{gpu.id}` ({use.why})"
+    message = f"`{served.id}` needs {described(need)} and gets {share}"
     room = taken - need.weights_gib - need.overhead_gib
     option = engine.memory_share
     if need.total_gib <= gpu.card.visible_gib - RESERVE_GIB:
-        share = -int(-need.total_gib / gpu.card.visible_gib * 100 // 1) / 100
+        enough = -int(-need.total_gib / gpu.card.visible_gib * 100 // 1) / 100
         place = _written(loaded, (*served.path, "options", option))
-        return Problem(place, message, f"write `{option}: {share:.2f}` or more under `options` of `{served.id}`")
+        return Problem(place, message, f"write `{option}: {enough:.2f}` or more under `options` of `{served.id}`")
     if served.model.context and room > 0:
         largest = int(served.model.context * room / need.cache_gib) // _CONTEXT_STEP * _CONTEXT_STEP
         return Problem(

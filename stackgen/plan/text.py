@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from stackgen.parts import Exposure, Service
-from stackgen.plan.cards import described
 from stackgen.plan.model import CardPlan, Plan, service_url
 
 JSON_VERSION = 1
@@ -109,12 +108,13 @@ def _route_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
 
 
 def _card_rows(card: CardPlan) -> Iterator[tuple[str, ...]]:
+    yield "GiB", "takes", "needs", "weights", "cache", "overhead"
     for use in card.uses:
-        taken = "?" if use.taken_gib is None else f"{use.taken_gib:.1f} GiB"
-        need = (
-            f"needs {described(use.need)}: {use.need.why}"
-            if use.need
-            else "need unknown: a model is not in the catalogue"
-        )
-        yield use.instance, taken, f"{use.why}; {need}"
-    yield "free", f"{card.free_gib:.1f} GiB"
+        taken = "?" if use.taken_gib is None else f"{use.taken_gib:.1f}"
+        if use.need is None:
+            yield use.instance, taken, "?", "?", "?", "?", f"{use.why}; a model is not in the catalogue"
+            continue
+        need = use.need
+        parts = (need.total_gib, need.weights_gib, need.cache_gib, need.overhead_gib)
+        yield use.instance, taken, *(f"{part:.1f}" for part in parts), f"{use.why}; {need.why}"
+    yield "free", f"{card.free_gib:.1f}"

@@ -68,13 +68,18 @@ def _entry(route: Route, public_name: str) -> Note:
     parameters: dict[str, Any] = {
         "model": f"{route.provider}/{route.served_name}",
         "api_base": service_url(route.service, route.port, route.base_path),
-        "api_key": word(route.key) if route.key else "none",
+        "api_key": _key(route),
     }
     information: dict[str, Any] = {"mode": facts.gateway_mode(route.modality)}
     if route.longest_request:
         information["max_input_tokens"] = route.longest_request
     entry = {"model_name": public_name, "litellm_params": parameters, "model_info": information}
     return Note(entry, f"models.{route.model}: {route.modality} on {route.service}")
+
+
+def _key(route: Route) -> Any:
+    """The key of an engine; a word where it has none, for without one LiteLLM would send a real key of the environment."""
+    return word(route.key) if route.key else "none"
 
 
 def complaints(plan: Plan, path: Path) -> Iterator[str]:
@@ -113,7 +118,7 @@ def _route_complaints(route: Route, name: str, entries: list[Any]) -> Iterator[s
         yield f"`{name}` has no entry"
     for entry in entries:
         parameters = entry["litellm_params"]
-        provider, _, _ = str(parameters.get("model")).partition("/")
+        provider, _, served_name = str(parameters.get("model")).partition("/")
         appended = facts.gateway_path(provider, route.modality)
         base = str(parameters.get("api_base"))
         reached = f"{base}{appended}"
@@ -122,6 +127,10 @@ def _route_complaints(route: Route, name: str, entries: list[Any]) -> Iterator[s
             yield f"`{name}`: the provider {provider} has no {route.modality}"
         elif reached != wanted:
             yield f"`{name}`: api_base {base} reaches {reached}, but the model is at {wanted}"
+        elif served_name != route.served_name:
+            yield f"`{name}`: asks {route.service} for the model {served_name}, which serves it as {route.served_name}"
+        if parameters.get("api_key") != _key(route):
+            yield f"`{name}`: api_key must be {_key(route)}"
         mode = (entry.get("model_info") or {}).get("mode")
         if mode != facts.gateway_mode(route.modality):
             yield f"`{name}`: mode is {mode}, must be {facts.gateway_mode(route.modality)}"

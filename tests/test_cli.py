@@ -1,0 +1,283 @@
+"""The verbs as a user meets them: what they print where, what they write, how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import SMALL, write_spec
+
+from stackgen import __version__, cli, verbs
+
+WIDE = {"COLUMNS": "200", "TERM": "dumb"}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run a verb in a folder with a spec; exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def call(*words, spec=SMALL):
+        if spec is not None:
+            write_spec(tmp_path, spec)
+        monkeypatch.setattr(sys, "argv", ["stackgen", *words])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        out, err = capsys.readouterr()
+        return int(code), out, err
+
+    return call
+
+
+def test_render_writes_the_set_and_talks_on_stderr(run, tmp_path):
+    code, out, err = run("render")
+    assert (code, out) == (0, "")
+    found = {
+        str(path.relative_to(tmp_path / "rendered")) for path in (tmp_path / "rendered").rglob("*") if path.is_file()
+    }
+    assert found == {
+        ".env",
+        ".env.example",
+        ".gitignore",
+        ".stackgen-manifest.json",
+        "RUNBOOK.md",
+        "docker-compose.yml",
+        "litellm/config.yaml",
+    }
+    assert "wrote docker-compose.yml" in err
+    assert "generated LITELLM_MASTER_KEY" in err
+
+
+def test_no_secret_is_printed_or_rendered_outside_env(run, tmp_path):
+    _, out, err = run("render")
+    _, plan, _ = run("plan", "--json")
+    values = [line.partition("=")[2] for line in (tmp_path / ".stackgen/secrets.env").read_text().splitlines()[1:]]
+    assert len(values) == 5
+    public = out + err + plan
+    public += "".join(
+        path.read_text() for path in (tmp_path / "rendered").rglob("*") if path.is_file() and path.name != ".env"
+    )
+    assert not [value for value in values if value in public]
+    assert all(value in (tmp_path / "rendered/.env").read_text() for value in values)
+
+
+def test_rendering_again_after_deleting_the_folder_keeps_the_secrets(run, tmp_path):
+    run("render")
+    before = (tmp_path / "rendered/.env").read_bytes()
+    for path in sorted((tmp_path / "rendered").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    (tmp_path / "rendered").rmdir()
+    assert run("render")[0] == 0
+    assert (tmp_path / "rendered/.env").read_bytes() == before
+
+
+def test_a_second_render_changes_nothing(run, tmp_path):
+    run("render")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "rendered").rglob("*")}
+    code, _, err = run("render")
+    assert (code, before) == (0, {path: path.stat().st_mtime_ns for path in (tmp_path / "rendered").rglob("*")})
+    assert "nothing changed" in err
+
+
+def test_render_check_shows_a_diff_and_ends_with_1(run):
+    run("render")
+    assert run("render", "--check")[0] == 0
+    code, out, err = run(
+        "render", "--check", spec=SMALL.replace("modalities: [chat]", "modalities: [chat]\n    context: 2048")
+    )
+    assert code == 1
+    assert '-      - "4096"  # profiles/cpu.yaml:18' in out
+    assert '+      - "2048"  # stack.yaml:9' in out
+    assert "files would change" in err
+    assert ".env" not in re.findall(r"^\+\+\+ (.*)$", out, re.MULTILINE)
+
+
+def test_render_check_writes_nothing(run, tmp_path):
+    assert run("render", "--check")[0] == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["stack.yaml"]
+
+
+def test_out_names_another_folder(run, tmp_path):
+    assert run("render", "--out", "elsewhere/deep")[0] == 0
+    assert (tmp_path / "elsewhere/deep/docker-compose.yml").is_file()
+    assert run("check", "--static", "--out", "elsewhere/deep")[0] == 0
+
+
+def test_errors_go_to_stderr_in_one_form(run, tmp_path):
+    code, out, err = run("render", spec=SMALL.replace("engine: vllm", "engine: vlm"))
+    assert (code, out) == (1, "")
+    assert err == (
+        "error: stack.yaml:7:13: there is no engine `vlm`\n\nhint: did you mean `vllm`?\n\n"
+        "1 problem in stack.yaml; nothing was written\n"
+    )
+    assert not (tmp_path / "rendered").exists()
+
+
+def test_a_spec_elsewhere_is_named_as_the_user_would_open_it(run, tmp_path):
+    write_spec(tmp_path / "deep", SMALL.replace("engine: vllm", "engine: vlm"))
+    assert "error: deep/stack.yaml:7:13:" in run("plan", "deep/stack.yaml", spec=None)[2]
+
+
+def test_a_missing_spec_is_an_error_with_a_next_step(run):
+    code, _, err = run("plan", spec=None)
+    assert code == 1
+    assert "stack.yaml:1:1: there is no such file" in err
+    assert "hint: name the file" in err
+
+
+def test_plan_prints_text_or_json_to_stdout(run):
+    code, out, err = run("plan")
+    assert (code, err) == (0, "")
+    assert "vllm-chat" in out
+    data = json.loads(run("plan", "--json")[1])
+    assert [route["url"] for route in data["routes"]] == ["http://vllm-chat:8000/v1", "http://infinity:7997"]
+
+
+def test_check_static_finds_drift_edits_and_a_wrong_route(run, tmp_path):
+    code, out, _ = run("check", "--static")
+    assert code == 1
+    assert "nothing is rendered" in out
+    run("render")
+    assert run("check", "--static")[0] == 0
+
+    config = tmp_path / "rendered/litellm/config.yaml"
+    config.write_text(config.read_text().replace("http://infinity:7997", "http://infinity:7997/v1"))
+    code, out, _ = run("check", "--static", "--format", "json")
+    report = json.loads(out)
+    states = {entry["name"]: entry for entry in report["files"]}
+    assert (code, report["ok"]) == (1, False)
+    assert states["files"]["complaints"] == ["litellm/config.yaml: edited by hand since stackgen wrote it"]
+    (complaint,) = states["gateway file"]["complaints"]
+    assert complaint.startswith("`embed`: api_base http://infinity:7997/v1 reaches http://infinity:7997/v1/embeddings")
+    assert complaint.endswith("but the model is at http://infinity:7997/embeddings")
+
+    run("render", "--force")
+    code, out, _ = run("check", "--static", spec=SMALL + "gateway: {port: 4001}\n")
+    assert code == 1
+    assert "docker-compose.yml: the spec says something else by now" in out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        (
+            "os.environ/LITELLM_MASTER_KEY",
+            "sk-plain",
+            "general_settings.master_key must be os.environ/LITELLM_MASTER_KEY",
+        ),
+        ('mode: "embedding"', 'mode: "chat"', "`embed`: mode is chat, must be embedding"),
+        ('model_name: "embed"', 'model_name: "embd"', "`embed` has no entry"),
+        ("infinity/embed", "openai/embed", "`embed`: the provider openai has no embedding"),
+        ("infinity/embed", "infinity/other", "`embed`: asks infinity for the model other, which serves it as embed"),
+        (
+            "os.environ/INFINITY_API_KEY",
+            "os.environ/VLLM_API_KEY",
+            "`embed`: api_key must be os.environ/INFINITY_API_KEY",
+        ),
+        ("general_settings:", "model_list: []\ngeneral_settings:", "the key `model_list` is here twice"),
+        ("model_list:", "model_list: [", "this is not YAML"),
+    ],
+)
+def test_check_static_reads_the_gateway_file_itself(run, tmp_path, old, new, complaint):
+    run("render")
+    config = tmp_path / "rendered/litellm/config.yaml"
+    assert old in config.read_text()
+    config.write_text(config.read_text().replace(old, new))
+    report = json.loads(run("check", "--static", "--format", "json")[1])
+    (found,) = [entry["complaints"] for entry in report["files"] if entry["name"] == "gateway file"]
+    assert any(complaint in line for line in found), found
+
+
+def test_a_missing_required_secret_is_a_warning_of_render(run):
+    code, _, err = run("render", spec=SMALL + "secrets: {HF_TOKEN: {required: true}}\n")
+    assert code == 0
+    assert "warning: HF_TOKEN has no value yet" in err
+
+
+def test_wrong_usage_ends_with_2(run):
+    assert run("render", "--nonsense")[0] == 2
+    assert run("fly")[0] == 2
+
+
+def test_a_bug_of_ours_ends_with_3_and_a_report(run, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(verbs, "open_stack", fail)
+    code, _, err = run("plan")
+    assert code == 3
+    assert "Traceback" not in err
+    report = Path(re.search(r"(/\S*stackgen-bug\S*\.txt)", err)[1])
+    assert "RuntimeError: boom" in report.read_text()
+    report.unlink()
+
+
+def test_version_and_help(run):
+    assert run("--version")[1] == f"stackgen {__version__}\n"
+    for verb in ("render", "plan", "up", "down", "status", "check", "schema"):
+        code, out, _ = run(verb, "--help")
+        assert code == 0
+        assert "Example" in out or verb == "help"
+
+
+def test_output_has_no_colour_in_a_pipe_and_with_no_color(tmp_path):
+    write_spec(tmp_path, SMALL.replace("engine: vllm", "engine: vlm"))
+    for extra in ({}, {"NO_COLOR": "1"}):
+        environment = {**os.environ, **WIDE, **extra}
+        command = [sys.executable, "-m", "stackgen", "plan"]
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
+        assert result.returncode == 1
+        assert "\x1b" not in result.stderr
+
+
+def test_help_does_not_load_what_only_verbs_need():
+    program = (
+        "import sys; import stackgen.cli as cli; sys.argv = ['stackgen', '--help']\n"
+        "try: cli.main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted(set(sys.modules) & {'pydantic', 'docker', 'ruamel.yaml', 'jinja2', 'requests'}), file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stderr.strip() == "[]"
+
+
+def test_rendering_does_not_load_docker_once_the_secrets_are_there(tmp_path):
+    write_spec(tmp_path, SMALL)
+    subprocess.run([sys.executable, "-m", "stackgen", "render"], cwd=tmp_path, capture_output=True, check=True)
+    program = (
+        "import sys; import stackgen.cli as cli; sys.argv = ['stackgen', 'render']\n"
+        "cli.app(standalone_mode=False)\n"
+        "print('docker' in sys.modules, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert result.stderr.splitlines()[-1] == "False"
+
+
+def test_a_reader_that_goes_away_is_no_bug(tmp_path):
+    write_spec(tmp_path, SMALL)
+    command = f"{sys.executable} -m stackgen schema | head -c 10 >/dev/null"
+    result = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "bug" not in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_schema_accepts_the_examples_and_refuses_a_wrong_word(run):
+    from jsonschema import Draft202012Validator  # noqa: PLC0415
+    from ruamel.yaml import YAML  # noqa: PLC0415
+
+    validator = Draft202012Validator(json.loads(run("schema")[1]))
+    assert not list(validator.iter_errors(YAML(typ="safe").load(SMALL)))
+    wrong = YAML(typ="safe").load(
+        SMALL.replace("modalities: [chat]", "modalities: [chat]\n    options: {batch_size: 1}")
+    )
+    assert list(validator.iter_errors(wrong))
