@@ -39,9 +39,12 @@ def _no_leading_dash(text: str) -> str:
 
 def _address(text: str) -> str:
     try:
-        return str(ipaddress.ip_address(text))
+        address = ipaddress.ip_address(text)
     except ValueError:
         raise ValueError("must be an IP address such as 127.0.0.1") from None
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id:
+        raise ValueError("must be an IP address without a zone")
+    return str(address)
 
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
@@ -56,11 +59,11 @@ PortNumber = Annotated[int, Field(ge=1, le=65535)]
 Cache = Literal["none", "redis"]
 Accelerator = Literal["cpu", "nvidia"]
 ACCELERATORS: tuple[str, ...] = get_args(Accelerator)
-GPU_UUID = re.compile(r"^(GPU|MIG)-[0-9a-fA-F-]{8,80}$")
+GPU_UUID = re.compile(r"(GPU|MIG)-[0-9a-fA-F-]{8,80}")
 
 
 def _gpu_uuid(text: str) -> str:
-    if not GPU_UUID.match(text):
+    if not GPU_UUID.fullmatch(text):
         raise ValueError("must look like GPU-8a1c…, as `nvidia-smi -L` prints it")
     return text
 
@@ -176,9 +179,9 @@ class Spec(Strict):
 class Pin(Strict):
     """An image that is known to work, with the evidence for it."""
 
-    repository: NonEmptyText
+    repository: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._:/-]{0,250}$")]
     tag: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
-    version: Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9A-Za-z]+)*$")] = Field(
+    version: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}\.[0-9]{1,6}(\.[0-9A-Za-z]{1,20}){0,4}$")] = Field(
         description="Version of the program inside; flags are proven against it."
     )
     evidence: NonEmptyText = Field(description="Why this pin is believed to work.")

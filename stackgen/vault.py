@@ -9,6 +9,7 @@ import json
 import os
 import re
 import secrets as random
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,6 @@ def settle(
     *,
     environment: Mapping[str, str],
     volume_exists: Callable[[str], bool],
-    write: bool = True,
 ) -> Found:
     """Read the values, generate those that stackgen may generate, and keep them.
 
@@ -67,7 +67,6 @@ def settle(
         wanted: the secrets of the plan.
         environment: the caller's variables, for secrets with `source: environment`.
         volume_exists: whether a volume of the stack holds data already; asked only before a guarding secret is generated.
-        write: False leaves the file alone.
 
     Returns:
         All values, names of new ones, and required secrets that nobody has written yet.
@@ -92,7 +91,7 @@ def settle(
             _refuse_unfit(secret, value, path)
         elif secret.kind is SecretKind.REQUIRED:
             missing.append(secret)
-    if added and write:
+    if added:
         _append(path, added)
     values = {name: SecretValue(value) for name, value in (kept | added).items()}
     return Found(values, tuple(generated), tuple(missing))
@@ -105,7 +104,7 @@ def read(path: Path) -> dict[str, str]:
         StackError: a line is something else; its content is not shown.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_bytes().decode("utf-8").split("\n")
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
@@ -231,6 +230,9 @@ def _refuse_unfit(secret: Secret, value: str, path: Path) -> None:
     if secret.prefix and not value.startswith(secret.prefix):
         message = f"the value of {secret.name} does not begin with {secret.prefix}"
         raise StackError(message, where=str(path), hint=f"put {secret.prefix} before it")
+    if any(unicodedata.category(character) in {"Cc", "Zl", "Zp"} for character in value):
+        message = f"the value of {secret.name} has a control character or a line break"
+        raise StackError(message, where=str(path), hint="a secret is one line of text")
     if _WEAK.match(value):
         message = f"the value of {secret.name} is a placeholder or a well-known example"
         raise StackError(

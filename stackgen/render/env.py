@@ -35,15 +35,15 @@ def env_example(plan: Plan) -> str:
 
 
 def quoted(name: str, value: str) -> str:
-    r"""A value in single quotes, in which only `'` needs an escape; a backslash at the end would escape the quote.
+    r"""A value in single quotes, in which only `'` needs an escape; a backslash before a quote would undo that.
 
     Raises:
         StackError: the value cannot be written for Compose.
     """
-    if value.endswith("\\") or "\n" in value or "\r" in value:
+    if value.endswith("\\") or "\\'" in value:
         hint = f"choose another value for {name} in .stackgen/secrets.env"
         raise StackError(
-            f"the value of {name} ends in a backslash or has a line break; Compose cannot read that", hint=hint
+            f"the value of {name} has a backslash at its end or before a quote; Compose cannot read that", hint=hint
         )
     return "'" + value.replace("'", "\\'") + "'"
 

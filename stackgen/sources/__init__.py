@@ -31,7 +31,7 @@ __all__ = [
 
 DEFAULT_PROFILE = "default"
 _REPAIRS = 5
-_PROFILE_NAME = re.compile(r"^[a-z][a-z0-9-]{0,40}$")
+_PROFILE_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
 
 class _Placer(Protocol):
@@ -227,7 +227,7 @@ def _profiles(
     profiles: list[tuple[Profile, Document]] = []
     shipped_files: set[str] = set()
     for name, path in cast("list[tuple[str, Path]]", names):
-        candidates = [place / f"{name}.yaml" for place in folders] if _PROFILE_NAME.match(name) else []
+        candidates = [place / f"{name}.yaml" for place in folders] if _PROFILE_NAME.fullmatch(name) else []
         found = next((candidate for candidate in candidates if candidate.is_file()), None)
         if found is None:
             known = {file.stem for place in folders for file in place.glob("*.yaml")} - {DEFAULT_PROFILE}

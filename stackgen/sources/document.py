@@ -15,6 +15,7 @@ Path = tuple[str | int, ...]
 
 _LARGEST_FILE_BYTES = 16 * 1024 * 1024
 _MOST_NODES = 2_000_000
+_LONGEST_SHOWN = 60
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -76,8 +77,13 @@ def describe(value: object) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     text = str(value)
-    shown = text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004 - one line of a terminal
-    return f"`{shown}`"
+    shown = text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
+    return f"`{printable(shown)}`"
+
+
+def printable(text: str) -> str:
+    """A text that does nothing to a terminal: what cannot be printed stands as its number."""
+    return "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in text)
 
 
 def _text(path: FilePath, shown: str) -> str:
@@ -153,12 +159,14 @@ class _Reader:
                     data.setdefault(merged_key, merged_value)
                 continue
             if key_node.tag != f"{_TAG}str":
-                self.problems.append(Problem(place, f"the key `{key}` is not text", f'write "{key}"'))
+                self.problems.append(
+                    Problem(place, f"the key {describe(key)} is not text", f'write "{printable(key)}"')
+                )
                 continue
             if key in own:
                 first = self.keys[(*path, key)]
                 self.problems.append(
-                    Problem(place, f"the key `{key}` is here twice", f"the first one is on line {first.line}")
+                    Problem(place, f"the key {describe(key)} is here twice", f"the first one is on line {first.line}")
                 )
                 continue
             own.add(key)
@@ -198,7 +206,7 @@ class _Reader:
                 return self._float(node, text)
             case "str" | "timestamp":
                 return text
-        self.problems.append(Problem(self._place(node), f"the tag `{node.tag}` is not known here", "drop it"))
+        self.problems.append(Problem(self._place(node), f"the tag {describe(node.tag)} is not known here", "drop it"))
         return text
 
     @staticmethod
@@ -209,7 +217,7 @@ class _Reader:
     def _float(self, node: Any, text: str) -> float:
         number = float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
         if not math.isfinite(number):
-            self.problems.append(Problem(self._place(node), f"`{text}` is not a finite number"))
+            self.problems.append(Problem(self._place(node), f"{describe(text)} is not a finite number"))
             return 0.0
         return number
 

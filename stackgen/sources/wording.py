@@ -62,7 +62,7 @@ def sentence(error: ErrorDetails, root: type[BaseModel]) -> tuple[str, str]:
     """
     path: Path = tuple(part for part in error["loc"] if part != "[key]")
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
-    name = f"`{path[-1]}`" if path else "the file"
+    name = describe(next((part for part in reversed(path) if isinstance(part, str)), "the file"))
     message, hint = "", ""
     match kind:
         case "extra_forbidden":
@@ -142,6 +142,7 @@ def _subject(location: tuple[int | str, ...]) -> str:
 
 def _pattern_hint(pattern: str) -> str:
     known = {
+        "^[a-z0-9]": "an image name without its tag, such as vllm/vllm-openai",
         "^[a-z]": "lower-case letters, digits and `-`, beginning with a letter, at most 41",
         "^[A-Za-z_]": "letters, digits and `_`, not beginning with a digit",
         "^[0-9]": 'a version such as "0.32.0"',
