@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 from support import GOLDEN
 
-_FOREIGN = ("HF_TOKEN", "LITELLM_MASTER_KEY", "VLLM_API_KEY", "INFINITY_API_KEY", "COMPOSE_FILE", "COMPOSE_PROJECT_NAME")
+_FOREIGN = (
+    "HF_TOKEN",
+    "LITELLM_MASTER_KEY",
+    "VLLM_API_KEY",
+    "INFINITY_API_KEY",
+    "COMPOSE_FILE",
+    "COMPOSE_PROJECT_NAME",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,7 +36,9 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, Mapping[str, str]],
             _write(folder, texts)
         assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) == sorted(texts)
         for path, text in texts.items():
-            assert (folder / path).read_text(encoding="utf-8") == text, f"golden/{name}/{path}; --update-golden writes it"
+            assert (folder / path).read_text(encoding="utf-8") == text, (
+                f"golden/{name}/{path}; --update-golden writes it"
+            )
 
     return compare
 

@@ -124,7 +124,11 @@ def test_top_level_mistakes(tmp_path, line, position, message, hint):
         ("public_names: qwen", "9:19", "`public_names` must be a list, not `qwen`"),
         ("public_names: [embed]", "10:3", "the public name `embed` is taken by `chat`"),
         ('public_names: ["os.environ/HOME"]', "9:20", None),
-        ('public_names: ["a\\nb"]', "9:20", "`public_names`: control character U+000A at position 2 is not allowed, is `a\\u000ab`"),
+        (
+            'public_names: ["a\\nb"]',
+            "9:20",
+            "`public_names`: control character U+000A at position 2 is not allowed, is `a\\u000ab`",
+        ),
         ("environment: {PORT: 80}", "9:25", "`PORT` must be text, not `80`"),
         ("environment: {VLLM_API_KEY: x}", "9:19", "VLLM_API_KEY is a secret of the stack"),
         ("instance: shared", "9:5", "vllm serves one model per instance"),
