@@ -24,12 +24,21 @@ KNOWN = {"vllm": "Qwen/Qwen3-8B", "infinity": "BAAI/bge-reranker-v2-m3"}
 VERSIONS = {"vllm": "0.32.0", "infinity": "0.0.77"}
 FILLED = {
     "vllm": {
-        "dtype": "auto", "quantization": "fp8", "kv_cache_dtype": "fp8", "gpu_memory_utilization": 0.5,
-        "max_num_batched_tokens": 1024, "enable_prefix_caching": False, "enforce_eager": True, "tool_call_parser": "hermes", "reasoning_parser": "qwen3",
-        "trust_remote_code": True, "revision": "main", "cpu_cache_gib": 1,
+        "dtype": "auto",
+        "quantization": "fp8",
+        "kv_cache_dtype": "fp8",
+        "gpu_memory_utilization": 0.5,
+        "max_num_batched_tokens": 1024,
+        "enable_prefix_caching": False,
+        "enforce_eager": True,
+        "tool_call_parser": "hermes",
+        "reasoning_parser": "qwen3",
+        "trust_remote_code": True,
+        "revision": "main",
+        "cpu_cache_gib": 1,
     },
     "infinity": {"batch_size": 4, "dtype": "float16", "trust_remote_code": True, "revision": "main"},
-}  # fmt: skip
+}
 
 
 def image(family, version="1.0"):
