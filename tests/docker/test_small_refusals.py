@@ -25,7 +25,7 @@ def test_a_port_that_a_program_holds_is_named(engine, tmp_path):
         write_spec(tmp_path, SMALL + f"gateway: {{port: {port}}}\n")
         result = up(tmp_path)
     assert result.returncode == 1
-    assert f"port {port} on 127.0.0.1 for litellm (stack.yaml:14) is taken by a program on this host" in result.stderr
+    assert f"port {port} on 127.0.0.1 for litellm (stack.yaml:13) is taken by a program on this host" in result.stderr
 
 
 def test_cards_that_the_engine_cannot_hand_out_are_named(engine, tmp_path):
