@@ -26,7 +26,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 a problem that you can mend, 2 wrong usage, 3 a bug of stackgen, 130 interrupted.",
 )
 
-SpecFile = Annotated[Path, typer.Argument(metavar="FILE", help="The spec.", show_default="stack.yaml")]
+SpecFile = Annotated[Path, typer.Argument(metavar="FILE", help="The spec, or its folder.", show_default="stack.yaml")]
 OutFolder = Annotated[
     Path | None,
     typer.Option(

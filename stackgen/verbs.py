@@ -57,8 +57,9 @@ def stack_name(file: Path) -> str:
     """
     loaded = sources.load(file)
     name = loaded.document.data.get("name")
-    if any(problem.place == loaded.place(("name",)) for problem in loaded.problems) or not isinstance(name, str):
-        raise loaded.failure(loaded.problems)
+    problems = [problem for problem in loaded.problems if problem.place == loaded.place(("name",))]
+    if problems or not isinstance(name, str):
+        raise loaded.failure(problems or loaded.problems)
     return name
 
 
@@ -138,9 +139,16 @@ def container_findings(stack: Stack, docker: runtime.Docker) -> Iterator[Finding
 
 
 def live_results(stack: Stack, docker: runtime.Docker) -> list[smoke.Result]:
-    """Real requests from this host and from inside the network."""
+    """Real requests from this host and from inside the network; none where no container of the stack is there.
+
+    Raises:
+        StackError: containers run, but the key of their gateway is not beside the spec.
+    """
+    states = docker.containers(stack.plan.name)
+    if not states:
+        return []
     values = vault.read(stack.folder / vault.FOLDER / vault.FILE)
-    gateway = next((state for state in docker.containers(stack.plan.name) if state.service == litellm.NAME), None)
+    gateway = next((state for state in states if state.service == litellm.NAME), None)
     if gateway is None or gateway.status != "running":
         inside = smoke.unreachable(f"{litellm.NAME} does not run, and requests inside the network start from it")
     else:

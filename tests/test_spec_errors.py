@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support import SMALL, plan_of
+from support import SMALL, plan_of, write_spec
 
 from stackgen import sources
 from stackgen.errors import SpecError
@@ -226,6 +226,11 @@ def test_a_missing_file_names_the_next_step(tmp_path):
     with pytest.raises(SpecError) as raised:
         sources.load(tmp_path / "none.yaml")
     assert raised.value.problems[0].message == "there is no such file"
+
+
+def test_a_folder_stands_for_the_spec_inside_it(tmp_path):
+    write_spec(tmp_path, SMALL)
+    assert sources.load(tmp_path).spec == sources.load(tmp_path / "stack.yaml").spec
 
 
 def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path):

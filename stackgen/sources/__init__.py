@@ -29,6 +29,7 @@ __all__ = [
     "Document", "Layer", "Loaded", "Origin", "Path", "Pinned", "describe", "fields_at", "findings", "load", "nearest",
 ]  # fmt: skip
 
+FILE_NAME = "stack.yaml"
 DEFAULT_PROFILE = "default"
 _REPAIRS = 5
 _PROFILE_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
@@ -150,7 +151,7 @@ def load(path: FilePath) -> Loaded:
     """Read a spec and its profiles.
 
     Args:
-        path: stack.yaml.
+        path: stack.yaml, or the folder that holds one.
 
     Returns:
         The sound part of the spec and every problem found so far; the planner adds its own and raises them together.
@@ -158,6 +159,7 @@ def load(path: FilePath) -> Loaded:
     Raises:
         SpecError: the file cannot be read at all.
     """
+    path = path / FILE_NAME if path.is_dir() else path
     folder = path.absolute().parent
     try:
         document, problems = read(path, path.name)
