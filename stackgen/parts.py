@@ -41,7 +41,7 @@ class Secret:
     """Volume whose content can only be read with this secret: it is not generated anew while the volume exists."""
     from_environment: bool = False
     url_safe: bool = False
-    """Stands inside a URL, so its value must be made of letters, digits, `-` and `_`."""
+    """Stands inside a URL or a line of shell, so its value must be made of letters, digits, `-` and `_`."""
 
 
 @dataclass(frozen=True)

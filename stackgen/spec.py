@@ -31,6 +31,12 @@ def _no_gateway_reference(text: str) -> str:
     return text
 
 
+def _no_wildcard(text: str) -> str:
+    if "*" in text:
+        raise ValueError("must not hold `*`: the gateway takes such a name for a pattern")
+    return text
+
+
 def _no_leading_dash(text: str) -> str:
     if text.startswith("-"):
         raise ValueError("must not begin with `-`, a command line would take it for a flag")
@@ -52,6 +58,7 @@ EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-
 Text = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_no_control_characters)]
 NonEmptyText = Annotated[Text, StringConstraints(min_length=1)]
 Name = Annotated[NonEmptyText, AfterValidator(_no_gateway_reference)]
+PublicName = Annotated[Name, AfterValidator(_no_wildcard)]
 Word = Annotated[NonEmptyText, AfterValidator(_no_leading_dash)]
 Source = Annotated[Name, AfterValidator(_no_leading_dash)]
 Address = Annotated[str, AfterValidator(_address)]
@@ -125,7 +132,7 @@ class Model(ModelDefaults):
     modalities: tuple[str, ...] = _sequence(
         min_length=1, description="What clients ask of it: chat, embedding, rerank."
     )
-    public_names: tuple[Name, ...] = _sequence(
+    public_names: tuple[PublicName, ...] = _sequence(
         default=(), description="What clients ask for; the model's id where left out."
     )
     instance: Identifier | None = Field(
@@ -176,10 +183,15 @@ class Spec(Strict):
     gateway: Gateway
 
 
+_COMPONENT = r"[a-z0-9]+([._-]+[a-z0-9]+)*"
+_REPOSITORY = rf"^({_COMPONENT}(:[0-9]{{1,5}})?/)?{_COMPONENT}(/{_COMPONENT})*$"
+"""An image without its tag: a registry, perhaps with its port, then path components."""
+
+
 class Pin(Strict):
     """An image that is known to work, with the evidence for it."""
 
-    repository: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._:/-]{0,250}$")]
+    repository: Annotated[str, StringConstraints(pattern=_REPOSITORY, max_length=250)]
     tag: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
     version: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}\.[0-9]{1,6}(\.[0-9A-Za-z]{1,20}){0,4}$")] = Field(
         description="Version of the program inside; flags are proven against it."

@@ -225,8 +225,8 @@ def _refuse_to_orphan(absent: Sequence[Secret], path: Path, volume_exists: Calla
 
 def _refuse_unfit(secret: Secret, value: str, path: Path) -> None:
     if secret.url_safe and not _URL_SAFE.match(value):
-        message = f"the value of {secret.name} has characters that a URL cannot carry"
-        raise StackError(message, where=str(path), hint="use letters, digits, `-` and `_`")
+        message = f"the value of {secret.name} has other characters than letters, digits, `-` and `_`"
+        raise StackError(message, where=str(path), hint="choose one without them")
     if secret.prefix and not value.startswith(secret.prefix):
         message = f"the value of {secret.name} does not begin with {secret.prefix}"
         raise StackError(message, where=str(path), hint=f"put {secret.prefix} before it")

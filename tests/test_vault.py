@@ -90,7 +90,7 @@ def test_a_secret_from_the_environment_is_taken_only_when_asked_for_and_then_kep
 @pytest.mark.parametrize(
     ("secret", "value", "message"),
     [
-        (PASSWORD, "a@b/c", "characters that a URL cannot carry"),
+        (PASSWORD, "a@b/c", "other characters than letters"),
         (KEY, "no-prefix-here", "does not begin with sk-"),
         (KEY, "sk-1234", "placeholder or a well-known example"),
         (PASSWORD, "your_password", "placeholder or a well-known example"),

@@ -29,7 +29,10 @@ NAME = "litellm"
 PORT = 4000
 DIALECT = "litellm"
 MASTER_KEY = Secret(
-    name="LITELLM_MASTER_KEY", purpose="the key that clients and admins show at the gateway", prefix="sk-"
+    name="LITELLM_MASTER_KEY",
+    purpose="the key that clients and admins show at the gateway",
+    prefix="sk-",
+    url_safe=True,
 )
 SALT_KEY = Secret(
     name="LITELLM_SALT_KEY",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -17,6 +18,20 @@ from stackgen.resources import shipped
 
 def runbook(plan: Plan) -> str:
     """The text of RUNBOOK.md."""
+    return (
+        _environment()
+        .get_template("RUNBOOK.md")
+        .render(
+            plan=plan,
+            master_key=litellm.MASTER_KEY.name,
+            gateway_service=litellm.NAME,
+            requests=[_request(plan, route, name) for route in plan.routes for name in route.public_names],
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(shipped("templates")),
         undefined=StrictUndefined,
@@ -26,12 +41,7 @@ def runbook(plan: Plan) -> str:
         autoescape=False,  # noqa: S701 - Markdown, and every free text goes through `code`
     )
     environment.filters["code"] = code
-    return environment.get_template("RUNBOOK.md").render(
-        plan=plan,
-        master_key=litellm.MASTER_KEY.name,
-        gateway_service=litellm.NAME,
-        requests=[_request(plan, route, name) for route in plan.routes for name in route.public_names],
-    )
+    return environment
 
 
 def code(text: str) -> str:

@@ -7,6 +7,7 @@ Numbers, booleans and well-behaved keys stay plain.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 """What JSON leaves as it is but some reader of YAML refuses or folds."""
-_PLAIN_KEY = re.compile(r"^[A-Za-z_][A-Za-z0-9_.-]*$")
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _WIDTH = 120
 _SPECIAL_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 
@@ -34,7 +35,7 @@ def quoted(text: str) -> str:
 
 def key(text: str) -> str:
     """A key: plain where no reader can mistake it, else quoted."""
-    return text if _PLAIN_KEY.match(text) and text.lower() not in _SPECIAL_WORDS else quoted(text)
+    return text if _PLAIN_KEY.fullmatch(text) and text.lower() not in _SPECIAL_WORDS else quoted(text)
 
 
 def comment(text: str) -> str:
@@ -52,6 +53,8 @@ def dump(data: Mapping[str, Any], header: Iterable[str] = (), spaced: int = 1) -
         spaced: depth of maps down to which an empty line stands between entries.
     """
     lines = [comment(line) for line in header]
+    if not data:
+        lines.append("{}")
     for name, value in data.items():
         if lines:
             lines.append("")
@@ -119,13 +122,23 @@ def _scalar(value: Any) -> str:
         return quoted(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
+    if isinstance(value, int):
         return repr(value)
+    if isinstance(value, float):
+        return _number(value)
     if isinstance(value, Mapping):
         return "{}"
     if isinstance(value, Sequence):
         return "[]"
     raise TypeError(f"{type(value).__name__} has no form in YAML")
+
+
+def _number(value: float) -> str:
+    """A float as YAML 1.1 and 1.2 read it: with a point, also before an exponent."""
+    if not math.isfinite(value):
+        raise ValueError(f"{value} has no form that every reader of YAML knows")
+    mantissa, letter, exponent = repr(value).partition("e")
+    return f"{mantissa if '.' in mantissa else f'{mantissa}.0'}{letter}{exponent}"
 
 
 def _behind(note: str) -> str:

@@ -336,6 +336,9 @@ def _drop(data: dict[str, Any], error: ErrorDetails) -> None:
             str(path[0]), {}
         )
         return
+    if error["type"] == "missing" and path[-1] == "source":
+        cast("dict[str, Any]", _at(data, path[:-1]))["source"] = "unnamed"
+        return
     if error["type"] == "missing":
         path = path[:-1]
     while path and isinstance(path[-1], int):

@@ -110,7 +110,7 @@ def _root(text: str, shown: str) -> Any:
     from ruamel.yaml.reader import ReaderError  # noqa: PLC0415
 
     try:
-        return YAML(typ="rt").compose(text)
+        return YAML(typ="safe", pure=True).compose(text)
     except ReaderError as error:
         before = text[: error.position]
         place = Place(shown, before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)

@@ -142,7 +142,7 @@ def _subject(location: tuple[int | str, ...]) -> str:
 
 def _pattern_hint(pattern: str) -> str:
     known = {
-        "^[a-z0-9]": "an image name without its tag, such as vllm/vllm-openai",
+        "^([a-z0-9]": "an image name without its tag, such as vllm/vllm-openai",
         "^[a-z]": "lower-case letters, digits and `-`, beginning with a letter, at most 41",
         "^[A-Za-z_]": "letters, digits and `_`, not beginning with a digit",
         "^[0-9]": 'a version such as "0.32.0"',

@@ -1,0 +1,188 @@
+"""The writer of YAML: whatever goes in, readers of YAML 1.1 and 1.2 get exactly that out, and comments change nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from hostile import HOSTILE
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from stackgen.render.yaml import Note, comment, dump, key
+
+LONGEST_SIMPLE_KEY = 1024
+"""YAML's own limit for a key on one line, its quotes and escapes counted."""
+INJECTION = "x\nprivileged: true"
+TRICKY = (
+    "'\"\\$#:-?!&*%@`{}[],|>~=<. \t\n\r\x00\x07\x1b\x7f\x85\xa0\u2028\u2029\u200d\ufeff\ufffe\uffffyno0x1eÄ\u0301🧪"
+)
+
+calm = settings(deadline=None, max_examples=100)
+
+texts = st.one_of(
+    st.sampled_from(HOSTILE),
+    st.text(TRICKY, max_size=6),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+)
+keys = texts.filter(lambda text: len(json.dumps(text)) < LONGEST_SIMPLE_KEY)
+comments = texts | st.text(TRICKY, max_size=6).map(lambda text: f"{text}\nprivileged: true")
+scalars = texts | st.integers() | st.booleans() | st.floats(min_value=0.001, max_value=1000)
+
+
+def or_noted(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return values | st.builds(Note, values, comments)
+
+
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(or_noted(inner), max_size=4) | st.dictionaries(keys, or_noted(inner), max_size=4),
+    max_leaves=12,
+)
+documents = st.dictionaries(keys, or_noted(values), min_size=1, max_size=4)
+
+
+def readings(text: str) -> dict[str, Any]:
+    """What each reader makes of a text."""
+    found = {"PyYAML": yaml.safe_load(text), "ruamel.yaml": YAML(typ="safe", pure=True).load(text)}
+    if yaml.__with_libyaml__:
+        found["libyaml"] = yaml.load(text, yaml.CSafeLoader)
+    return found
+
+
+def plain(value: Any) -> Any:
+    """The data without notes."""
+    if isinstance(value, Note):
+        return plain(value.value)
+    if isinstance(value, dict):
+        return {name: plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def assert_reads_back(data: dict[str, Any], **more: Any) -> None:
+    """Equal in every reader: values, types (1 is not true), and the order of keys."""
+    text = dump(data, **more)
+    for reader, found in readings(text).items():
+        assert json.dumps(found) == json.dumps(plain(data)), f"{reader} reads\n{text}"
+
+
+@calm
+@given(data=documents, header=st.lists(comments, max_size=2), spaced=st.integers(0, 3))
+def test_any_data_read_back_equal_whatever_the_comments_say(data, header, spaced):
+    assert_reads_back(data, header=header, spaced=spaced)
+
+
+@pytest.mark.parametrize(
+    "text", [*HOSTILE, "0x1F", "!!t", "<<", "=", "---", "...", "Yes", "NULL", ".inf", "2026-01-01"]
+)
+def test_a_hostile_string_reads_back_wherever_it_stands(text):
+    data = {"map": {"key": text}, "list": [text, text], "noted": [Note(text, text)], "deep": [[{"a": text}], [text]]}
+    assert_reads_back(data)
+    if len(json.dumps(text)) < LONGEST_SIMPLE_KEY:
+        assert_reads_back({text: {text: [{text: text}]}})
+
+
+@pytest.mark.parametrize(
+    "hostile", [INJECTION, f"\r{INJECTION}", "x\x85y: 1", "x\u2028y: 1", "- x", "", "\x00", "\ufeff"]
+)
+def test_a_comment_never_adds_or_changes_a_key(hostile):
+    data = {
+        "scalar": Note("x", hostile),
+        "map": Note({"inner": Note(1, hostile), "empty": Note({}, hostile)}, hostile),
+        "list": Note(
+            ["x", Note("y", hostile), Note({"a": Note([1, 2], hostile)}, hostile), Note([[1]], hostile)], hostile
+        ),
+        "flow": Note(["x", "y"], hostile),
+        "empty": Note([], hostile),
+    }
+    for spaced in range(3):
+        assert_reads_back(data, header=[hostile, hostile], spaced=spaced)
+
+
+@calm
+@given(text=comments)
+def test_a_comment_is_one_line_with_the_same_words(text):
+    found = comment(text)
+    assert found.startswith("#")
+    assert len(found.splitlines()) == 1
+    assert found.isprintable()
+    assert all(data == {"a": 1} for data in readings(f"{found}\na: 1").values())
+
+
+def test_a_comment_keeps_its_words():
+    assert comment("two  words,\n a\tthird") == "# two words, a third"
+
+
+@calm
+@given(text=keys)
+@example(text="a\n")
+def test_a_key_is_that_key(text):
+    assert all(found == {text: 1} for found in readings(f"{key(text)}: 1").values())
+
+
+@pytest.mark.parametrize("text", ["image", "max-size", "stackgen.stack", "HF_TOKEN", "_x", "a1", "yesterday", "nobody"])
+def test_a_well_behaved_key_stays_plain(text):
+    assert key(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "yes", "No", "ON", "off", "y", "N", "true", "False", "null", "~", "1", "1.0", "-x", ".x", "a b", "<<", "a:"],
+)
+def test_a_key_that_a_reader_could_mistake_is_quoted(text):
+    assert key(text) == f'"{text}"'
+
+
+@calm
+@given(number=st.floats(allow_nan=False, allow_infinity=False))
+@example(number=1e16)
+@example(number=1e-07)
+def test_a_float_stays_a_float(number):
+    assert_reads_back({"share": number, "list": [number]})
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
+def test_a_float_that_is_no_number_is_refused_or_read_back(number):
+    try:
+        text = dump({"share": number})
+    except (TypeError, ValueError):
+        return
+    assert all(repr(found["share"]) == repr(number) for found in readings(text).values()), text
+
+
+@pytest.mark.parametrize("value", [None, {1, 2}, object()])
+def test_what_has_no_form_is_refused(value):
+    with pytest.raises(TypeError, match="has no form in YAML"):
+        dump({"a": value})
+
+
+def test_an_empty_document_is_an_empty_map():
+    assert_reads_back({})
+    assert_reads_back({}, header=["nothing here"])
+
+
+def test_what_is_empty_keeps_its_kind():
+    assert_reads_back({"map": {}, "list": [], "text": "", "list of them": [{}, [], ""], "noted": Note({}, "x")})
+
+
+@pytest.mark.parametrize("indent", [0, 1, 3])
+@pytest.mark.parametrize("length", range(90, 130))
+def test_a_list_stands_on_one_line_as_long_as_that_has_120_characters(indent, length):
+    data: Any = {"k": ["--flag", "x" * (length - 17 - 2 * indent)]}
+    for _ in range(indent):
+        data = {"k": data}
+    assert_reads_back(data)
+    lines = dump(data).splitlines()
+    assert len(lines) == indent + (1 if length <= 120 else 3)
+    assert len(lines[indent]) == length if length <= 120 else lines[indent].endswith("k:")
+
+
+@calm
+@given(words=st.lists(texts, min_size=1, max_size=60), note=comments)
+def test_lists_of_words_read_back_short_or_long(words, note):
+    assert_reads_back({"command": words, "noted": Note(words, note), "each": [Note(word, note) for word in words]})
