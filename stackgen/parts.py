@@ -19,6 +19,7 @@ from stackgen.spec import Model, Pin
 THIS_HOST = "local"
 ENGINE_NETWORK = "engines"
 DATA_NETWORK = "data"
+_BY_DEFAULT = "engine default"
 
 
 class SecretKind(Enum):
@@ -62,6 +63,7 @@ class Arg:
     path: Path = ()
     """Path in the merged spec; empty where the engine itself decides."""
     why: str = ""
+    """The reason, for where nobody wrote the value: neither spec nor profile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,7 +320,7 @@ def flag_args(flags: Mapping[str, str], served: ServedModel) -> Iterator[Arg]:
         if value is None:
             continue
         if isinstance(value, bool):
-            yield Arg(value=flag if value else flag.replace("--", "--no-", 1), path=path)
+            yield Arg(value=flag if value else flag.replace("--", "--no-", 1), path=path, why=_BY_DEFAULT)
             continue
         yield Arg(value=flag)
-        yield Arg(value=str(value), path=path)
+        yield Arg(value=str(value), path=path, why=_BY_DEFAULT)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from support import EXAMPLES, GOLDEN
+from support import EXAMPLES, GOLDEN, lacking
 
 from stackgen import plan as planning
 from stackgen import render, sources
+from stackgen.errors import DockerError
 from stackgen.plan import Plan
 from stackgen.render.litellm import document
 from stackgen.render.yaml import Note
+from stackgen.runtime import compose
 
 NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/stack.yaml"))
 
@@ -45,6 +47,15 @@ def test_the_gateways_own_reader_sees_the_data(name):
     plan = planned(name)
     text = next(file.text for file in render.files(plan) if file.path == "litellm/config.yaml")
     assert yaml.safe_load(text) == without_notes(document(plan))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_compose_reads_an_example_without_a_word(name):
+    try:
+        compose.version()
+    except DockerError as error:
+        lacking("docker", error.message, error.hint)
+    assert compose.complaints(GOLDEN / name, [secret.name for secret in planned(name).secrets]) == []
 
 
 def test_every_golden_folder_has_an_example():

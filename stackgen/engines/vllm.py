@@ -184,7 +184,11 @@ def _command(instance: Instance) -> tuple[Arg, ...]:
     if instance.tensor_parallel > 1:
         words += [
             Arg(value="--tensor-parallel-size"),
-            Arg(value=str(instance.tensor_parallel), path=(*served.path, "tensor_parallel")),
+            Arg(
+                value=str(instance.tensor_parallel),
+                path=(*served.path, "tensor_parallel"),
+                why="each of its cards holds a part of every layer",
+            ),
         ]
     if served.value("options.tool_call_parser"):
         words.append(Arg(value="--enable-auto-tool-choice", why="tool calls need it beside their parser"))

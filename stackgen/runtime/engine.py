@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
+ONE_OFF_LABEL = "com.docker.compose.oneoff"
 _LOG_LINES = 20
 _TIMEOUT_SECONDS = 60
 
@@ -60,14 +61,10 @@ class Docker:
         with translated():
             return str(self._client.version()["Version"])
 
-    def gpu_form(self) -> str | None:
-        """How this engine hands out NVIDIA cards: `cdi`, `nvidia` (its runtime), or None."""
+    def hands_out_nvidia_cards(self) -> bool:
+        """Whether device reservations with the driver `nvidia` work: its runtime is registered (CDI alone is not enough)."""
         with translated():
-            info = self._client.info()
-        devices = info.get("DiscoveredDevices") or ()
-        if any(str(device.get("ID", "")).startswith("nvidia.com/gpu") for device in devices):
-            return "cdi"
-        return "nvidia" if "nvidia" in (info.get("Runtimes") or {}) else None
+            return "nvidia" in (self._client.info().get("Runtimes") or {})
 
     def has_image(self, reference: str) -> bool:
         """Whether an image is on this host."""
@@ -112,12 +109,13 @@ class Docker:
         return owners
 
     def containers(self, project: str) -> list[ContainerState]:
-        """The containers of a stack, in the order of their services. One that vanishes meanwhile is left out."""
+        """The containers of a stack's services, by name. One that vanishes meanwhile is left out, as are `compose run`'s."""
         from docker.errors import NotFound
 
         states = []
         with translated():
-            listed = self._client.api.containers(all=True, filters={"label": f"{PROJECT_LABEL}={project}"})
+            labels = [f"{PROJECT_LABEL}={project}", f"{ONE_OFF_LABEL}=False"]
+            listed = self._client.api.containers(all=True, filters={"label": labels})
             for entry in listed:
                 try:
                     states.append(_state(self._client.api.inspect_container(entry["Id"])))
@@ -140,11 +138,9 @@ class Docker:
         """Events of a stack's containers from a moment on (seconds since 1970), and a function that ends the stream."""
         kinds = ["start", "die", "oom", "health_status", "destroy"]
         with translated():
-            stream = self._client.events(
-                decode=True,
-                since=since,
-                filters={"label": f"{PROJECT_LABEL}={project}", "event": kinds, "type": "container"},
-            )
+            labels = [f"{PROJECT_LABEL}={project}", f"{ONE_OFF_LABEL}=False"]
+            filters = {"label": labels, "event": kinds, "type": "container"}
+            stream = self._client.events(decode=True, since=since, filters=filters)
         return stream, stream.close
 
     def execute(self, container: str, command: list[str], stdin: bytes) -> tuple[int, bytes, bytes]:

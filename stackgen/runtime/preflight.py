@@ -26,7 +26,7 @@ def findings(plan: Plan, docker: Docker) -> Iterator[StackError]:
     yield from version_findings(docker.version(), compose.version())
     yield from port_findings(plan, docker)
     cards = sorted({gpu.id for service in plan.services for gpu in service.gpus})
-    if cards and docker.gpu_form() is None:
+    if cards and not docker.hands_out_nvidia_cards():
         hint = "install the NVIDIA Container Toolkit, then `nvidia-ctk runtime configure --runtime=docker` and restart Docker"
         yield DockerError(f"this engine hands out no NVIDIA cards, and the stack wants {', '.join(cards)}", hint=hint)
 

@@ -6,6 +6,7 @@ Events begin before Compose does, so that none is missed; a slow look at all con
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import signal
 import subprocess
@@ -107,12 +108,14 @@ def up(
     stream, close = docker.events(plan.name, since=int(time.time()))
     threading.Thread(target=_pump_events, args=(stream, news), daemon=True).start()
     process = compose.start_up(folder, secret_names)
-    threading.Thread(target=_pump_compose, args=(process, news), daemon=True).start()
+    reader = threading.Thread(target=_pump_compose, args=(process, news), daemon=True)
+    reader.start()
     try:
         _follow(watch, news, limit)
     finally:
         close()
         _end(process)
+        reader.join(_END_OF_COMPOSE_SECONDS)
     return watch.seconds
 
 
@@ -284,18 +287,20 @@ def _pump_events(stream: Iterator[Any], news: queue.Queue[tuple[str, Any]]) -> N
 
 
 def _pump_compose(process: subprocess.Popen[str], news: queue.Queue[tuple[str, Any]]) -> None:
-    for line in process.stderr or ():
-        if line.strip():
-            news.put(("compose", line.strip()))
+    assert process.stderr is not None  # noqa: S101 - it was asked for
+    with process.stderr:
+        for line in process.stderr:
+            if line.strip():
+                news.put(("compose", line.strip()))
     news.put(("compose ended", process.wait()))
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Ask Compose to stop where we stop first; containers that it made so far stay."""
+    """Ask Compose and its plugin to stop where we stop first; containers that they made so far stay."""
     if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
         try:
             process.wait(_END_OF_COMPOSE_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -6,60 +6,32 @@ Maps are merged by key, lists are replaced.
 
 from __future__ import annotations
 
-import copy
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import IntEnum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from stackgen import facts
 from stackgen.errors import Place, Problem, SpecError
 from stackgen.resources import shipped
-from stackgen.sources.document import Document, Path, describe, locate, read
-from stackgen.sources.wording import fields_at, nearest, sentence
+from stackgen.sources.document import Document, Path, describe, read
+from stackgen.sources.layers import Layer, Merged, Origin
+from stackgen.sources.validation import checked, problems_of
+from stackgen.sources.wording import nearest
 from stackgen.spec import Pin, Profile, Spec
 
 __all__ = [
-    "Document", "Layer", "Loaded", "Origin", "Path", "Pinned", "describe", "fields_at", "findings", "load", "nearest",
+    "Document", "Layer", "Loaded", "Origin", "Path", "Pinned", "describe", "findings", "load", "nearest",
 ]  # fmt: skip
 
 FILE_NAME = "stack.yaml"
 DEFAULT_PROFILE = "default"
-_REPAIRS = 5
 _PROFILE_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
-
-
-class _Placer(Protocol):
-    def __call__(self, path: Path, *, of_key: bool) -> Place: ...
-
-
 _Checked = TypeVar("_Checked", bound=BaseModel)
-
-
-class Layer(IntEnum):
-    """Who said a value; a higher one wins."""
-
-    DEFAULT = 0
-    PROFILE = 1
-    PLANNER = 2
-    SPEC = 3
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a value came from."""
-
-    layer: Layer
-    place: Place
-
-    def __str__(self) -> str:
-        return f"{self.place.file}:{self.place.line}"
 
 
 @dataclass(frozen=True)
@@ -68,44 +40,6 @@ class Pinned:
 
     pin: Pin
     origin: Origin
-
-
-@dataclass(frozen=True)
-class Merged:
-    """The layers laid over each other: plain data and, beside it, who said each value and where its key stands."""
-
-    file: str
-    data: dict[str, Any] = field(default_factory=dict)
-    origins: dict[Path, Origin] = field(default_factory=dict)
-    keys: dict[Path, Place] = field(default_factory=dict)
-
-    def place(self, path: Path, *, of_key: bool = False) -> Place:
-        """Where the value (or key) at `path` was written, or the nearest thing around it."""
-        return locate(path, self._value_place, self.keys, of_key=of_key) or Place(self.file, 1, 1)
-
-    def lay(self, document: Document, layer: Layer, source: Path, target: Path) -> None:
-        """Put what stands at `source` of a document over what is at `target`."""
-        value = _at(document.data, source)
-        parent: Any = _at(self.data, target[:-1])
-        self.origins[target] = Origin(layer, document.place(source, of_key=isinstance(value, dict)))
-        if source in document.keys:
-            self.keys[target] = document.keys[source]
-        if isinstance(value, dict):
-            if target and not isinstance(parent.get(target[-1]), dict):
-                parent[target[-1]] = {}
-            for key in value:
-                self.lay(document, layer, (*source, key), (*target, key))
-            return
-        if isinstance(parent.get(target[-1]), list | dict):
-            for path in [path for path in self.origins if len(path) > len(target) and path[: len(target)] == target]:
-                del self.origins[path]
-        parent[target[-1]] = copy.deepcopy(value)
-        for position in range(len(value) if isinstance(value, list) else 0):
-            self.origins[(*target, position)] = Origin(layer, document.place((*source, position)))
-
-    def _value_place(self, path: Path) -> Place | None:
-        origin = self.origins.get(path)
-        return origin.place if origin else None
 
 
 @dataclass(frozen=True)
@@ -167,8 +101,8 @@ def load(path: FilePath) -> Loaded:
         shown = str(path)
         raise SpecError(item._replace(place=item.place._replace(file=shown)) for item in error.problems) from None
     profiles, shipped_files = _profiles(folder, document, problems)
-    spec, rest, found = _checked(Spec, document.data, lambda data: _merge(replace(document, data=data), profiles).data)
-    problems += _problems(found, Spec, _merge(document, profiles).place)
+    spec, rest, found = checked(Spec, document.data, lambda data: _merge(replace(document, data=data), profiles).data)
+    problems += problems_of(found, Spec, _merge(document, profiles).place)
     merged = _merge(replace(document, data=rest), profiles)
     return Loaded(
         folder=folder,
@@ -197,22 +131,7 @@ def findings(cls: type[_Checked], data: Any, at: Path, loaded: Loaded) -> tuple[
     try:
         return cls.model_validate(data), []
     except ValidationError as error:
-        return None, _problems(error.errors(), cls, lambda path, *, of_key: loaded.place((*at, *path), of_key=of_key))
-
-
-def _problems(errors: Iterable[ErrorDetails], cls: type[BaseModel], place: _Placer) -> list[Problem]:
-    """Pydantic's findings in our words, each at its place; a key is at fault where it is unknown or misspelt."""
-    return [
-        Problem(
-            place(_path(error), of_key=error["type"] == "extra_forbidden" or "[key]" in error["loc"]),
-            *sentence(error, cls),
-        )
-        for error in errors
-    ]
-
-
-def _path(error: ErrorDetails) -> Path:
-    return tuple(part for part in error["loc"] if part != "[key]")
+        return None, problems_of(error.errors(), cls, lambda path, *, of_key: loaded.place((*at, *path), of_key=of_key))
 
 
 def _profiles(
@@ -245,9 +164,9 @@ def _profiles(
         except SpecError as error:
             problems += error.problems
             continue
-        profile, rest, errors = _checked(Profile, text.data)
+        profile, rest, errors = checked(Profile, text.data)
         problems += mistakes
-        problems += _problems(errors, Profile, text.place)
+        problems += problems_of(errors, Profile, text.place)
         if profile is not None:
             profiles.append((profile, replace(text, data=rest)))
     return profiles, shipped_files
@@ -300,58 +219,3 @@ def _pins(profiles: list[tuple[Profile, Document]]) -> dict[tuple[str | None, st
             origin = Origin(_layer(text), text.place(("images", family), of_key=True))
             pins[profile.accelerator, family] = Pinned(pin, origin)
     return pins
-
-
-def _checked(
-    cls: type[_Checked], data: dict[str, Any], compose: Callable[[dict[str, Any]], dict[str, Any]] = dict
-) -> tuple[_Checked | None, dict[str, Any], list[ErrorDetails]]:
-    """Validate, and validate again without what was wrong, so that the planner can look at the rest.
-
-    Args:
-        cls: the class.
-        data: what a person wrote.
-        compose: lays it over the layers below.
-
-    Returns:
-        The object (None when too little is left), the data that are left, and the errors of the first try.
-    """
-    first: list[ErrorDetails] = []
-    rest = copy.deepcopy(data)
-    for _ in range(_REPAIRS):
-        try:
-            return cls.model_validate(compose(rest)), rest, first
-        except ValidationError as error:
-            errors = error.errors()
-            first = first or errors
-            for item in errors:
-                _drop(rest, item)
-    return None, rest, first
-
-
-def _drop(data: dict[str, Any], error: ErrorDetails) -> None:
-    """Take a bad value out of the data; with a missing key goes the entry that lacks it."""
-    path = _path(error)
-    if error["type"] == "missing" and len(path) == 1:
-        data[str(path[0])] = {"version": 1, "name": "unnamed", "profiles": ["unnamed"], "about": "-"}.get(
-            str(path[0]), {}
-        )
-        return
-    if error["type"] == "missing" and path[-1] == "source":
-        cast("dict[str, Any]", _at(data, path[:-1]))["source"] = "unnamed"
-        return
-    if error["type"] == "missing":
-        path = path[:-1]
-    while path and isinstance(path[-1], int):
-        path = path[:-1]
-    parent = _at(data, path[:-1])
-    if isinstance(parent, dict) and path:
-        parent.pop(path[-1], None)
-
-
-def _at(data: Any, path: Path) -> Any:
-    for part in path:
-        try:
-            data = data[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return data

@@ -247,6 +247,13 @@ def test_down_keeps_the_data_and_up_finds_it_again(stack, engine):
     (stack.folder / "lost.env").rename(stack.folder / ".stackgen" / "secrets.env")
 
 
+def test_up_that_takes_too_long_says_who_is_waited_for(stack):
+    result = stack.run("up", "--timeout", "2")
+    assert result.returncode == 1
+    assert "not healthy after 2 s: " in result.stderr
+    assert "vllm-chat (starting)" in result.stderr
+
+
 def test_down_with_volumes_asks_first_and_then_leaves_nothing(stack):
     dangling = set(filter(None, subprocess.check_output(["docker", "volume", "ls", "-q"], text=True).split()))
     asked = stack.run("down", "--volumes")

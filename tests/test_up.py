@@ -1,0 +1,194 @@
+"""Waiting for a stack, with a `docker` command that plays Compose and an engine that plays its containers."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+
+import pytest
+from support import SMALL, plan_of
+
+from stackgen.errors import DockerError, NotHealthyError
+from stackgen.render import files
+from stackgen.runtime import ContainerState, up
+from stackgen.runtime.up import SERVICE_LABEL
+
+SERVICES = ("infinity", "litellm", "vllm-chat")
+
+
+def state(service, **more):
+    given = {"id": f"new-{service}", "image": "x", "status": "running", "health": "healthy", "exit_code": 0}
+    given |= {"out_of_memory": False, "restarts": 0, "started_at": "2999-11-21T02:57:52.123456789Z"}
+    return ContainerState(service=service, **(given | more))
+
+
+class Engine:
+    """Plays containers: what each look finds, one after another, the last one for ever."""
+
+    def __init__(self, *looks, events=()):
+        self.looks = list(looks)
+        self.said = events
+        self.closed = False
+
+    def containers(self, project):
+        assert project == "small"
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+    def events(self, project, since):
+        def end():
+            self.closed = True
+
+        return iter(self.said), end
+
+    def log_tail(self, container, lines=20):
+        return [f"{container} said: the key is sk-hidden"][:lines]
+
+
+def event(service, action, identifier="new", **attributes):
+    return {
+        "Action": action,
+        "Actor": {"ID": f"{identifier}-{service}", "Attributes": {SERVICE_LABEL: service, **attributes}},
+    }
+
+
+@pytest.fixture
+def stack(tmp_path, monkeypatch):
+    """Bring a small stack up; `compose` is what the command prints and `code` how it ends."""
+    plan = plan_of(tmp_path / "spec", SMALL + "gateway: {database: false}\n")
+    for file in files(plan):
+        (tmp_path / file.path).parent.mkdir(exist_ok=True)
+        (tmp_path / file.path).write_text(file.text)
+    program = tmp_path / "bin" / "docker"
+    program.parent.mkdir()
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+
+    def bring_up(engine, *, compose=(), code=0, seconds=0.0, timeout=20.0):
+        lines = "".join(f"{json.dumps(line)}\n" for line in compose)
+        program.write_text(
+            f"#!/bin/sh\necho $* >>{tmp_path}/calls\n/bin/sleep {seconds}\n/bin/cat >&2 <<'END'\n{lines}END\nexit {code}\n"
+        )
+        program.chmod(0o755)
+        steps = []
+        try:
+            up(
+                plan,
+                tmp_path,
+                engine,
+                timeout_seconds=timeout,
+                report=steps.append,
+                mask=lambda text: text.replace("sk-hidden", "***"),
+            )
+        finally:
+            assert engine.closed
+        return [(step.service, step.phase) for step in steps]
+
+    return bring_up
+
+
+ALL_HEALTHY = [state(service) for service in SERVICES]
+NONE = []
+
+
+def test_a_healthy_stack_is_up_and_each_phase_is_told_once(stack):
+    events = [event("vllm-chat", "start"), event("vllm-chat", "start"), event("vllm-chat", "health_status: healthy")]
+    pulls = [
+        {"id": "vllm-chat", "text": "Pulling"},
+        {"id": "vllm-chat", "text": "Pulled"},
+        {"id": "Network x", "status": "Created"},
+    ]
+    steps = stack(Engine(NONE, NONE, ALL_HEALTHY, events=events), compose=pulls)
+    told = [phase for service, phase in steps if service == "vllm-chat"]
+    assert told[-1] == "healthy"
+    assert len(told) == len(set(told))
+    assert {service for service, phase in steps if phase == "healthy"} == set(SERVICES)
+
+
+def test_a_container_that_dies_ends_it_at_once_with_a_masked_log(stack):
+    dead = [state("vllm-chat", status="exited", health="", exit_code=2)]
+    began = time.monotonic()
+    with pytest.raises(NotHealthyError) as raised:
+        stack(Engine(NONE, dead, events=[event("vllm-chat", "die", exitCode="2")]), seconds=5)
+    assert (
+        raised.value.message
+        == "vllm-chat ended with exit code 2; the end of its log:\n  | new-vllm-chat said: the key is ***"
+    )
+    assert "logs vllm-chat" in raised.value.hint
+    assert time.monotonic() - began < 5
+
+
+def test_running_out_of_memory_is_named(stack):
+    dead = [state("vllm-chat", status="exited", health="", exit_code=137, out_of_memory=True)]
+    with pytest.raises(NotHealthyError, match="vllm-chat was killed: this host is out of memory"):
+        stack(Engine(NONE, dead, events=[event("vllm-chat", "die", exitCode="137")]))
+
+
+def test_a_crash_loop_is_seen_without_an_event(stack):
+    looping = [*ALL_HEALTHY[:2], state("vllm-chat", status="restarting", health="", exit_code=1, restarts=1)]
+    with pytest.raises(NotHealthyError, match="vllm-chat ended with exit code 1"):
+        stack(Engine(NONE, looping))
+
+
+def test_an_unhealthy_container_is_told_with_what_its_probe_says(stack):
+    sick = [*ALL_HEALTHY[:2], state("vllm-chat", health="unhealthy", last_probe="HTTP Error 503 sk-hidden")]
+    with pytest.raises(NotHealthyError) as raised:
+        stack(Engine(NONE, sick))
+    assert "vllm-chat is unhealthy; its health check says: HTTP Error 503 ***" in raised.value.message
+
+
+def test_a_container_that_compose_replaces_may_die(stack):
+    old = [replace(state, id=f"old-{state.service}") for state in ALL_HEALTHY]
+    events = [
+        event("litellm", "die", "old", exitCode="0"),
+        event("litellm", "start"),
+        event("litellm", "health_status: healthy"),
+    ]
+    steps = stack(Engine(old, old, [old[0], ALL_HEALTHY[1], old[2]], events=events), seconds=0.5)
+    assert ("litellm", "healthy") in steps
+
+
+def test_a_gateway_that_read_its_file_before_it_was_written_is_started_again(stack, tmp_path):
+    """Its label is as before, so Compose would leave it alone: it reads what a person had edited."""
+    old = [replace(found, started_at="2020-01-01T00:00:00.5Z") for found in ALL_HEALTHY]
+    stack(Engine(old, ALL_HEALTHY))
+    stop, start = (tmp_path / "calls").read_text().splitlines()
+    assert stop.endswith("docker-compose.yml stop litellm")
+    assert start.endswith("up -d --remove-orphans")
+
+
+def test_a_container_that_was_there_dead_and_dies_again_is_a_failure(stack):
+    dead = [state("vllm-chat", status="exited", health="", exit_code=1), *ALL_HEALTHY[:2]]
+    events = [event("vllm-chat", "start"), event("vllm-chat", "die", exitCode="1")]
+    with pytest.raises(NotHealthyError, match="vllm-chat ended with exit code 1"):
+        stack(Engine(dead, events=events), seconds=3)
+
+
+def test_what_compose_refuses_is_explained(stack):
+    said = [
+        {
+            "error": True,
+            "message": "Error response from daemon: Bind for 127.0.0.1:4000 failed: port is already allocated",
+        }
+    ]
+    with pytest.raises(DockerError) as raised:
+        stack(Engine(NONE), compose=said, code=1)
+    assert raised.value.message.startswith("a port of the stack is taken by another container")
+    assert "gateway.port" in raised.value.hint
+
+
+def test_a_death_is_more_telling_than_what_compose_says_about_it(stack):
+    said = [{"error": True, "message": "dependency failed to start: container small-vllm-chat-1 exited (1)"}]
+    with pytest.raises(NotHealthyError, match="vllm-chat ended with exit code 1"):
+        stack(Engine(NONE, NONE, [state("vllm-chat", status="exited", health="", exit_code=1)]), compose=said, code=1)
+
+
+def test_too_slow_names_who_is_waited_for_and_for_how_long(stack):
+    slow = [
+        state("infinity"),
+        state("litellm", status="created", health="", started_at=""),
+        state("vllm-chat", health="starting"),
+    ]
+    with pytest.raises(NotHealthyError) as raised:
+        stack(Engine(NONE, slow), timeout=1.0)
+    assert raised.value.message == "not healthy after 1 s: litellm (created), vllm-chat (not created)"
+    assert "--timeout" in raised.value.hint
