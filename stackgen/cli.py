@@ -205,15 +205,13 @@ def check(
     form: Annotated[Format, typer.Option("--format", help="How the report is written.")] = Format.table,
 ) -> None:
     """Prove the files, then send real requests to every model, through the gateway and straight to its engine."""
-    from stackgen import report, runtime, verbs
+    from stackgen import verbs
 
     stack = verbs.open_stack(file, out)
-    found = report.Report(stack.plan.name, static=list(verbs.static_findings(stack)), warnings=stack.plan.warnings)
+    found = verbs.static_report(stack)
     if not static:
-        docker = runtime.connect()
-        found.containers += verbs.container_findings(stack, docker)
         console.say("sending requests to every model …")
-        found.results += verbs.live_results(stack, docker)
+        verbs.add_live(found, stack)
     if form is Format.json:
         console.data_json(found.as_json())
     else:

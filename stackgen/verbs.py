@@ -15,7 +15,7 @@ from stackgen.parts import Secret
 from stackgen.plan import Plan
 from stackgen.render.env import env_file
 from stackgen.render.litellm import complaints as gateway_complaints
-from stackgen.report import Finding
+from stackgen.report import Finding, Report
 
 OUTPUT_FOLDER = "rendered"
 
@@ -90,8 +90,30 @@ def differences(stack: Stack) -> list[str]:
     return list(files.differences(stack.out, render.files(stack.plan)))
 
 
-def static_findings(stack: Stack) -> Iterator[Finding]:
-    """Everything that can be proven without an engine; the plan itself is proven by being there."""
+def static_report(stack: Stack) -> Report:
+    """Everything that can be proven without an engine."""
+    return Report(stack.plan.name, static=list(_static_findings(stack)), warnings=stack.plan.warnings)
+
+
+def add_live(report: Report, stack: Stack) -> None:
+    """Add what runs and what it answers; what keeps us from looking is a finding too."""
+    try:
+        docker = runtime.connect()
+        report.containers += _container_findings(stack, docker)
+        report.results += _live_results(stack, docker)
+    except StackError as error:
+        report.containers.append(Finding("running stack", (error.message,), hint=error.hint))
+
+
+def leftovers(name: str, docker: runtime.Docker, *, volumes: bool) -> list[str]:
+    """What is still there of a stack after `down`."""
+    found = [f"container {state.service}" for state in docker.containers(name)]
+    found += [f"network {network}" for network in docker.networks(name)]
+    return found + [f"volume {volume}" for volume in docker.volumes(name)] if volumes else found
+
+
+def _static_findings(stack: Stack) -> Iterator[Finding]:
+    """The plan itself is proven by being there."""
     plan = stack.plan
     yield Finding("spec and plan")
     yield _drift(stack)
@@ -113,7 +135,7 @@ def static_findings(stack: Stack) -> Iterator[Finding]:
     )
 
 
-def container_findings(stack: Stack, docker: runtime.Docker) -> Iterator[Finding]:
+def _container_findings(stack: Stack, docker: runtime.Docker) -> Iterator[Finding]:
     """Whether every service of the plan runs and is healthy, and whether foreign ones are left over."""
     states = {state.service: state for state in docker.containers(stack.plan.name)}
     for service in stack.plan.services:
@@ -138,7 +160,7 @@ def container_findings(stack: Stack, docker: runtime.Docker) -> Iterator[Finding
         yield Finding(name, ("it runs, but the spec does not have it",), hint="stackgen up")
 
 
-def live_results(stack: Stack, docker: runtime.Docker) -> list[smoke.Result]:
+def _live_results(stack: Stack, docker: runtime.Docker) -> list[smoke.Result]:
     """Real requests from this host and from inside the network; none where no container of the stack is there.
 
     Raises:
@@ -155,13 +177,6 @@ def live_results(stack: Stack, docker: runtime.Docker) -> list[smoke.Result]:
         identifier = gateway.id
         inside = smoke.by_script(lambda program, stdin: docker.execute(identifier, ["python", "-c", program], stdin))
     return smoke.run(stack.plan, smoke.from_this_host, inside, values)
-
-
-def leftovers(name: str, docker: runtime.Docker, *, volumes: bool) -> list[str]:
-    """What is still there of a stack after `down`."""
-    found = [f"container {state.service}" for state in docker.containers(name)]
-    found += [f"network {network}" for network in docker.networks(name)]
-    return found + [f"volume {volume}" for volume in docker.volumes(name)] if volumes else found
 
 
 def _drift(stack: Stack) -> Finding:

@@ -197,6 +197,20 @@ def test_check_static_reads_the_gateway_file_itself(run, tmp_path, old, new, com
     assert any(complaint in line for line in found), found
 
 
+def test_without_an_engine_check_still_tells_what_the_files_say(run, monkeypatch):
+    run("render")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    code, out, _ = run("check", "--format", "json")
+    report = json.loads(out)
+    assert (code, report["ok"], report["requests"]) == (1, False, [])
+    assert [entry["state"] for entry in report["files"]] == ["ok"] * 4
+    assert report["containers"][0]["complaints"] == ["no Docker engine answers on this machine"]
+    for verb in ("up", "status", "down"):
+        code, _, err = run(verb)
+        assert code == 1
+        assert "error: no Docker engine answers on this machine\n\nhint: install Docker Engine 25" in err
+
+
 def test_a_missing_required_secret_is_a_warning_of_render(run):
     code, _, err = run("render", spec=SMALL + "secrets: {HF_TOKEN: {required: true}}\n")
     assert code == 0

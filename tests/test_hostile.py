@@ -213,7 +213,7 @@ FIELDS = (
     of_spec("gateway.address", ("gateway", "address"), prefix="fe80::1%", never=True),
     of_profile("about", ("about",)),
     of_profile("gateway.address", ("gateway", "address"), PORT, harmless="10.9.8.7"),
-    of_profile("images.<key>", ("images", KEY), entry=PIN),
+    of_profile("images.<key>", ("images", KEY), entry=PIN, harmless="postgres"),
     of_profile("images.*.repository", ("images", "vllm", "repository"), CHAT_IMAGE),
     of_profile("images.*.repository", ("images", "vllm", "repository"), CHAT_IMAGE, prefix="registry.example/"),
     of_profile("images.*.tag", ("images", "vllm", "tag"), CHAT_IMAGE),
@@ -221,7 +221,7 @@ FIELDS = (
     of_profile("images.*.version", ("images", "vllm", "version"), harmless="0.31.0"),
     of_profile("images.*.version", ("images", "vllm", "version"), prefix="0.", harmless="31.0"),
     of_profile("images.*.evidence", ("images", "vllm", "evidence")),
-    of_profile("engines.<key>", ("engines", KEY), entry={"context": 4096}),
+    of_profile("engines.<key>", ("engines", KEY), entry={"context": 4096}, harmless="vllm"),
     of_profile("engines.*.options.<key>", ("engines", "vllm", "options", KEY), entry="x", harmless="revision"),
     of_profile(
         "engines.*.environment.<key>",

@@ -240,6 +240,30 @@ def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path):
     assert raised.value.problems[0].place.line == 2
 
 
+def test_names_in_a_profile_that_would_do_nothing_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pin = '{repository: a/b, tag: v1, version: "1.0", evidence: "x"}'
+    house = f"""\
+about: "x"
+accelerator: nvidia
+images:
+  vlm: {pin}
+  litellm: {pin}
+engines:
+  infinty: {{}}
+  infinity:
+    options: {{batch: 1}}
+"""
+    with pytest.raises(SpecError) as raised:
+        plan_of(tmp_path, SMALL.replace("[cpu]", "[cpu, house]"), house=house)
+    assert [(str(problem.place), problem.message) for problem in raised.value.problems] == [
+        ("profiles/house.yaml:4:3", "there is no engine or service `vlm`"),
+        ("profiles/house.yaml:5:3", "litellm uses no accelerator, and this profile is for nvidia alone"),
+        ("profiles/house.yaml:7:3", "there is no engine `infinty`"),
+        ("profiles/house.yaml:9:15", "unknown key `batch`"),
+    ]
+
+
 def test_an_option_that_a_profile_says_is_an_error_in_the_profile(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     house = """\

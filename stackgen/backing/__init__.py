@@ -8,6 +8,7 @@ from stackgen.backing import litellm, postgres, redis
 from stackgen.parts import Image, Route, Service
 from stackgen.spec import Gateway
 
+NAMES = (litellm.NAME, postgres.NAME, redis.NAME)
 SECRETS = (litellm.MASTER_KEY, litellm.SALT_KEY, postgres.PASSWORD, redis.PASSWORD)
 
 

@@ -32,6 +32,7 @@ def make(loaded: Loaded, engines: Mapping[str, Engine] = ENGINES) -> Plan:
     spec = loaded.spec
     if spec is None:
         raise loaded.failure(problems)
+    problems += checks.profile_problems(loaded, engines)
     problems += checks.gpu_problems(loaded, spec)
     problems += checks.model_problems(loaded, spec, engines)
     served = grouping.served_models(loaded, spec, engines, problems)

@@ -4,14 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from stackgen import facts
+from stackgen import backing, facts
 from stackgen.errors import Problem
 from stackgen.modalities import MODALITIES
 from stackgen.parts import Engine
-from stackgen.sources import Loaded, Path, describe, nearest
+from stackgen.sources import Loaded, Path, describe, findings, nearest
 from stackgen.spec import Gpu, Model, Spec
 
 _COMMON_FIELDS = frozenset({"context", "concurrency", "tensor_parallel"})
+
+
+def profile_problems(loaded: Loaded, engines: Mapping[str, Engine]) -> Iterator[Problem]:
+    """Names and options in profiles that no model of this spec may need, but that would silently do nothing."""
+    for profile, document in loaded.profiles:
+        for family in profile.images:
+            place = document.place(("images", family), of_key=True)
+            if family not in engines and family not in backing.NAMES:
+                hint = nearest(family, (*engines, *backing.NAMES))
+                yield Problem(place, f"there is no engine or service {describe(family)}", hint)
+            elif family in backing.NAMES and profile.accelerator is not None:
+                message = f"{family} uses no accelerator, and this profile is for {profile.accelerator} alone"
+                yield Problem(place, message, "pin it in a profile without `accelerator`")
+        for name, defaults in profile.engines.items():
+            if name not in engines:
+                place = document.place(("engines", name), of_key=True)
+                yield Problem(place, f"there is no engine {describe(name)}", nearest(name, engines))
+            else:
+                yield from findings(
+                    engines[name].options, dict(defaults.options), ("engines", name, "options"), document.place
+                )[1]
 
 
 def gpu_problems(loaded: Loaded, spec: Spec) -> Iterator[Problem]:

@@ -35,7 +35,7 @@ def served_models(
         engine = engines.get(model.engine)
         if engine is None:
             continue
-        options, found = findings(engine.options, dict(model.options), ("models", identifier, "options"), loaded)
+        options, found = findings(engine.options, dict(model.options), ("models", identifier, "options"), loaded.place)
         problems += found
         if options is not None:
             served.append(ServedModel(id=identifier, model=model, options=options))

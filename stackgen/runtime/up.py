@@ -26,6 +26,7 @@ from stackgen.runtime.engine import SERVICE_LABEL, ContainerState, Docker, expla
 _LOOK_EVERY_SECONDS = 2.0
 _WORD_EVERY_SECONDS = 15.0
 _END_OF_COMPOSE_SECONDS = 20.0
+_LONGEST_DETAIL = 120
 _KILLED = 137
 
 
@@ -222,10 +223,14 @@ def _tell_waits(watch: _Watch) -> None:
         detail = _reason(watch, service)
         if state is not None and state.status == "running":
             lines = watch.docker.log_tail(state.id, 1)
-            detail = watch.mask(lines[-1].strip()) if lines else "it has logged nothing yet"
+            detail = _short(watch.mask(lines[-1].strip())) if lines else "it has logged nothing yet"
         elif state is None:
             detail = detail or "its image is being fetched"
         watch.report(Progress(service=service, phase="waiting", seconds=watch.seconds, detail=detail))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_DETAIL else f"{text[: _LONGEST_DETAIL - 1]}…"
 
 
 def _reason(watch: _Watch, service: str) -> str:

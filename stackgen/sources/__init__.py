@@ -11,16 +11,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
-from typing import Any, TypeVar, cast
-
-from pydantic import BaseModel, ValidationError
+from typing import Any, cast
 
 from stackgen import facts
 from stackgen.errors import Place, Problem, SpecError
 from stackgen.resources import shipped
 from stackgen.sources.document import Document, Path, describe, read
 from stackgen.sources.layers import Layer, Merged, Origin
-from stackgen.sources.validation import checked, problems_of
+from stackgen.sources.validation import checked, findings, problems_of
 from stackgen.sources.wording import nearest
 from stackgen.spec import Pin, Profile, Spec
 
@@ -31,7 +29,6 @@ __all__ = [
 FILE_NAME = "stack.yaml"
 DEFAULT_PROFILE = "default"
 _PROFILE_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
-_Checked = TypeVar("_Checked", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,7 @@ class Loaded:
     spec: Spec | None
     problems: tuple[Problem, ...]
     document: Document
+    profiles: tuple[tuple[Profile, Document], ...]
     merged: Merged
     accelerators: Mapping[str, str]
     pins: Mapping[tuple[str | None, str], Pinned]
@@ -109,29 +107,12 @@ def load(path: FilePath) -> Loaded:
         spec=spec,
         problems=tuple(problems),
         document=document,
+        profiles=tuple(profiles),
         merged=merged,
         accelerators=_accelerators(document.data),
         pins=_pins(profiles),
         shipped_files=frozenset(shipped_files),
     )
-
-
-def findings(cls: type[_Checked], data: Any, at: Path, loaded: Loaded) -> tuple[_Checked | None, list[Problem]]:
-    """Validate a part of the merged spec against a class that spec.py does not know (an engine's options).
-
-    Args:
-        cls: the class.
-        data: the part.
-        at: its path in the merged spec.
-        loaded: where its values came from.
-
-    Returns:
-        The object, or None and the problems with their places.
-    """
-    try:
-        return cls.model_validate(data), []
-    except ValidationError as error:
-        return None, problems_of(error.errors(), cls, lambda path, *, of_key: loaded.place((*at, *path), of_key=of_key))
 
 
 def _profiles(

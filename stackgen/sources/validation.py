@@ -33,6 +33,28 @@ class Placer(Protocol):
         """The position of what stands at `path`."""
 
 
+def findings(cls: type[_Checked], data: Any, at: Path, place: Placer) -> tuple[_Checked | None, list[Problem]]:
+    """Validate a part of a document against a class that spec.py does not know (an engine's options).
+
+    Args:
+        cls: the class.
+        data: the part.
+        at: its path in the document.
+        place: finds positions in the document.
+
+    Returns:
+        The object, or None and the problems with their places.
+    """
+    try:
+        return cls.model_validate(data), []
+    except ValidationError as error:
+
+        def below(path: Path, *, of_key: bool) -> Place:
+            return place((*at, *path), of_key=of_key)
+
+        return None, problems_of(error.errors(), cls, below)
+
+
 def checked(
     cls: type[_Checked], data: dict[str, Any], compose: Callable[[dict[str, Any]], dict[str, Any]] = dict
 ) -> tuple[_Checked | None, dict[str, Any], list[ErrorDetails]]:
