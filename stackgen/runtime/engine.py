@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 ONE_OFF_LABEL = "com.docker.compose.oneoff"
 _LOG_LINES = 20
+_DEFAULT_HOST = "unix:///var/run/docker.sock"
 _TIMEOUT_SECONDS = 60
 
 
@@ -175,10 +177,12 @@ def connect() -> Docker:
     from docker.context import ContextAPI
 
     with translated():
-        context = None if "DOCKER_HOST" in os.environ else ContextAPI.get_current_context()
+        context = None if os.environ.get("DOCKER_HOST") else ContextAPI.get_current_context()
         if context is not None and context.name != "default" and context.Host:
+            _require_listener(context.Host)
             client = docker.DockerClient(base_url=context.Host, timeout=_TIMEOUT_SECONDS)
         else:
+            _require_listener(os.environ.get("DOCKER_HOST") or _DEFAULT_HOST)
             client = docker.from_env(timeout=_TIMEOUT_SECONDS)
         client.ping()
     return Docker(client)
@@ -188,19 +192,35 @@ def connect() -> Docker:
 def translated() -> Iterator[None]:
     """Docker's and its transport's exceptions become ours."""
     from docker.errors import DockerException
+    from requests.exceptions import ConnectionError as NoConnection
     from requests.exceptions import RequestException
 
     try:
         yield
     except (DockerException, RequestException) as error:
         text = str(getattr(error, "explanation", None) or error)
-        if "FileNotFoundError" in text or "Connection refused" in text or "ConnectionRefused" in text:
-            hint = "install Docker Engine 25 or newer, or start it: sudo systemctl start docker"
-            raise DockerError("no Docker engine answers on this machine", hint=hint) from None
-        if "Permission denied" in text or "PermissionError" in text:
+        if isinstance(error, NoConnection) or "Error while fetching server API version" in text:
+            raise _absent() from None
+        raise explained(text) from None
+
+
+def _require_listener(host: str) -> None:
+    """Docker's library leaves a socket open where nobody answers, and does not tell absence from missing rights."""
+    if not host.startswith("unix://"):
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(host.removeprefix("unix://"))
+        except PermissionError:
             hint = "let your user talk to Docker: sudo usermod -aG docker $USER, then log in again"
             raise DockerError("the Docker engine refuses this user", hint=hint) from None
-        raise explained(text) from None
+        except OSError:
+            raise _absent() from None
+
+
+def _absent() -> DockerError:
+    hint = "install Docker Engine 25 or newer, or start it: sudo systemctl start docker"
+    return DockerError("no Docker engine answers on this machine", hint=hint)
 
 
 def explained(text: str) -> DockerError:
@@ -234,6 +254,4 @@ def _state(details: Any) -> ContainerState:
 
 def _end_of_input(connection: Any) -> None:
     """Half-close, so that the program inside sees the end of its input."""
-    import socket
-
     connection.shutdown(socket.SHUT_WR)
