@@ -53,6 +53,7 @@ def service(image: Image, gateway: Gateway, routes: Iterable[Route]) -> Service:
         "LITELLM_MASTER_KEY": Arg(value=MASTER_KEY),
         "LITELLM_MODE": Arg(value="PRODUCTION", why="reads no stray .env file"),
         "LITELLM_LOCAL_MODEL_COST_MAP": Arg(value="True", why="no download of a price list at every start"),
+        "AIOHTTP_TTL_DNS_CACHE": Arg(value="1", why="seconds; an engine that was replaced has a new address at once"),
         **{name: Arg(value=keys[name], why="shown at the engine") for name in sorted(keys)},
     }
     if gateway.database:
