@@ -78,9 +78,10 @@ def differences(folder: Path, files: Iterable[File]) -> Iterator[str]:
         old, new = _text(folder / path), wanted.get(path)
         if old == new:
             continue
+        shown = (old or "").encode(errors="surrogateescape").decode(errors="replace")
         yield "".join(
             difflib.unified_diff(
-                (old or "").splitlines(keepends=True),
+                shown.splitlines(keepends=True),
                 (new or "").splitlines(keepends=True),
                 fromfile=f"{folder.name}/{path}" if old is not None else "/dev/null",
                 tofile=f"rendered now/{path}" if new is not None else "/dev/null",

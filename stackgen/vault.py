@@ -5,12 +5,14 @@ Values leave this module only inside `SecretValue`, whose repr hides them.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import secrets as random
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from stackgen.parts import Secret, SecretKind
 FOLDER = ".stackgen"
 FILE = "secrets.env"
 STATE_FILE = "state.json"
+LOCK_FILE = "lock"
 _SHORTEST_MASKED = 6
 _RANDOM_BYTES = 32
 _URL_SAFE = re.compile(r"^[A-Za-z0-9_-]+$")
@@ -184,6 +187,14 @@ def _state(folder: Path) -> dict[str, str]:
         return {}
     found = data.get("rendered_env_sha256") if isinstance(data, dict) else None
     return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Nobody else writes secrets or files of this spec meanwhile; a second one waits its turn."""
+    with (prepare(folder) / LOCK_FILE).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _append(path: Path, added: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stackgen import files, render, runtime, smoke, sources, vault
@@ -71,16 +71,17 @@ def render_stack(stack: Stack, *, force: bool = False) -> Rendered:
         StackError: secrets or files cannot be read or written.
     """
     rendered = render.files(stack.plan)
-    found = vault.settle(
-        stack.folder,
-        stack.plan.secrets,
-        environment=os.environ,
-        volume_exists=lambda volume: _volume_exists(f"{stack.plan.name}_{volume}"),
-    )
-    env = env_file(stack.plan, {name: value.reveal() for name, value in found.values.items()})
-    known = vault.rendered_env_digest(stack.folder, stack.out)
-    written = files.write(stack.out, rendered, env=env, env_digest=known, force=force)
-    vault.keep_rendered_env_digest(stack.folder, stack.out, files.digest(env))
+    with vault.locked(stack.folder):
+        found = vault.settle(
+            stack.folder,
+            stack.plan.secrets,
+            environment=os.environ,
+            volume_exists=lambda volume: _volume_exists(f"{stack.plan.name}_{volume}"),
+        )
+        env = env_file(stack.plan, {name: value.reveal() for name, value in found.values.items()})
+        known = vault.rendered_env_digest(stack.folder, stack.out)
+        written = files.write(stack.out, rendered, env=env, env_digest=known, force=force)
+        vault.keep_rendered_env_digest(stack.folder, stack.out, files.digest(env))
     return Rendered(written, found.generated, found.missing, found.values)
 
 
@@ -170,13 +171,15 @@ def _live_results(stack: Stack, docker: runtime.Docker) -> list[smoke.Result]:
     if not states:
         return []
     values = vault.read(stack.folder / vault.FOLDER / vault.FILE)
+    mask = vault.masker({name: vault.SecretValue(value) for name, value in values.items()})
     gateway = next((state for state in states if state.service == litellm.NAME), None)
     if gateway is None or gateway.status != "running":
         inside = smoke.unreachable(f"{litellm.NAME} does not run, and requests inside the network start from it")
     else:
         identifier = gateway.id
         inside = smoke.by_script(lambda program, stdin: docker.execute(identifier, ["python", "-c", program], stdin))
-    return smoke.run(stack.plan, smoke.from_this_host, inside, values)
+    results = smoke.run(stack.plan, smoke.from_this_host, inside, values)
+    return [replace(result, complaint=mask(result.complaint)) if result.complaint else result for result in results]
 
 
 def _drift(stack: Stack) -> Finding:

@@ -106,6 +106,16 @@ def test_render_check_writes_nothing(run, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["stack.yaml"]
 
 
+def test_renders_at_the_same_time_take_turns(run, tmp_path):
+    write_spec(tmp_path, SMALL)
+    command = [sys.executable, "-m", "stackgen", "render"]
+    children = [subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    said = [child.communicate()[1] for child in children]
+    assert [child.returncode for child in children] == [0] * 4, said
+    assert sum("generated LITELLM_MASTER_KEY" in text for text in said) == 1
+    assert run("check", "--static", spec=None)[0] == 0
+
+
 def test_out_names_another_folder(run, tmp_path):
     assert run("render", "--out", "elsewhere/deep")[0] == 0
     assert (tmp_path / "elsewhere/deep/docker-compose.yml").is_file()

@@ -111,6 +111,14 @@ def test_differences_are_unified_diffs(tmp_path):
     assert len(list(files.differences(tmp_path, OLD[:1]))) == 1
 
 
+def test_a_difference_from_what_is_no_text_can_be_shown(tmp_path):
+    write(tmp_path)
+    (tmp_path / "a.yml").write_bytes(b"\xff\xfe\n")
+    (diff,) = files.differences(tmp_path, OLD)
+    assert diff.encode()
+    assert files.hand_edits(tmp_path) == ["a.yml"]
+
+
 def test_a_folder_in_the_way_changes_nothing(tmp_path):
     write(tmp_path)
     (tmp_path / "c.yml").mkdir()

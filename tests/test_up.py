@@ -42,7 +42,7 @@ class Engine:
         return iter(self.said), end
 
     def log_tail(self, container, lines=20):
-        return [f"{container} said: the key is sk-hidden"][:lines]
+        return [f"\x1b[32m{container}\x1b[0m said: the key is sk-hidden\x07"][:lines]
 
 
 def event(service, action, identifier="new", **attributes):
@@ -111,7 +111,7 @@ def test_a_container_that_dies_ends_it_at_once_with_a_masked_log(stack):
         stack(Engine(NONE, dead, events=[event("vllm-chat", "die", exitCode="2")]), seconds=5)
     assert (
         raised.value.message
-        == "vllm-chat ended with exit code 2; the end of its log:\n  | new-vllm-chat said: the key is ***"
+        == "vllm-chat ended with exit code 2; the end of its log:\n  | new-vllm-chat said: the key is ***\\u0007"
     )
     assert "logs vllm-chat" in raised.value.hint
     assert time.monotonic() - began < 5

@@ -61,7 +61,6 @@ class Flag:
     name: str
     type: str
     choices: tuple[str, ...] = ()
-    repeatable: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +138,6 @@ def flag_table(engine: str, version: str) -> FlagTable | None:
                     name=name,
                     type=form["type"],
                     choices=tuple(str(choice) for choice in form.get("choices", ())),
-                    repeatable=form.get("repeatable", False),
                 )
                 negatives = {spelling: Flag(name=spelling, type="switch") for spelling in form.get("negative", ())}
                 flags |= dict.fromkeys((name, *form.get("aliases", ())), flag) | negatives

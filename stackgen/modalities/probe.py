@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stackgen.sources import printable
+
 _BODY_SHOWN = 300
 
 
@@ -65,5 +67,5 @@ def _message(reply: Reply) -> str:
     data = reply.json()
     inner = data.get("error", data.get("detail", data)) if isinstance(data, dict) else data
     text = inner.get("message", inner) if isinstance(inner, dict) else inner
-    plain = " ".join(str(text if text is not None else reply.body).split())
+    plain = printable(" ".join(str(text if text is not None else reply.body).split()))
     return plain if len(plain) <= _BODY_SHOWN else f"{plain[:_BODY_SHOWN]}…"

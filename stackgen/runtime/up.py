@@ -22,6 +22,7 @@ from stackgen.errors import DockerError, NotHealthyError, StackError
 from stackgen.plan import Plan
 from stackgen.runtime import compose
 from stackgen.runtime.engine import SERVICE_LABEL, ContainerState, Docker, explained
+from stackgen.sources import printable
 
 _LOOK_EVERY_SECONDS = 2.0
 _WORD_EVERY_SECONDS = 15.0
@@ -223,10 +224,15 @@ def _tell_waits(watch: _Watch) -> None:
         detail = _reason(watch, service)
         if state is not None and state.status == "running":
             lines = watch.docker.log_tail(state.id, 1)
-            detail = _short(watch.mask(lines[-1].strip())) if lines else "it has logged nothing yet"
+            detail = _short(_clean(watch, lines[-1])) if lines else "it has logged nothing yet"
         elif state is None:
             detail = detail or "its image is being fetched"
         watch.report(Progress(service=service, phase="waiting", seconds=watch.seconds, detail=detail))
+
+
+def _clean(watch: _Watch, text: str) -> str:
+    """What a container wrote, without secrets and without what would play with the terminal."""
+    return printable(watch.mask(" ".join(text.splitlines()).strip()))
 
 
 def _short(text: str) -> str:
@@ -251,7 +257,7 @@ def _death(watch: _Watch, service: str, identifier: str, exit_code: int) -> NotH
 
 
 def _unhealthy(watch: _Watch, state: ContainerState) -> NotHealthyError:
-    probe = f"; its health check says: {watch.mask(state.last_probe)[-300:]}" if state.last_probe else ""
+    probe = f"; its health check says: {_clean(watch, state.last_probe[-300:])}" if state.last_probe else ""
     return NotHealthyError(
         f"{state.service} is unhealthy{probe}{_log(watch, state.id)}", hint=_log_hint(watch, state.service)
     )
@@ -276,7 +282,7 @@ def _compose_failure(watch: _Watch) -> StackError:
 
 def _log(watch: _Watch, identifier: str) -> str:
     lines = watch.docker.log_tail(identifier)
-    text = "\n".join(f"  | {watch.mask(line)}" for line in lines)
+    text = "\n".join(f"  | {_clean(watch, line)}" for line in lines)
     return f"; the end of its log:\n{text}" if text else "; it logged nothing"
 
 

@@ -16,14 +16,14 @@ from typing import Any, cast
 from stackgen import facts
 from stackgen.errors import Place, Problem, SpecError
 from stackgen.resources import shipped
-from stackgen.sources.document import Document, Path, describe, read
+from stackgen.sources.document import Document, Path, describe, printable, read
 from stackgen.sources.layers import Layer, Merged, Origin
 from stackgen.sources.validation import checked, findings, problems_of
 from stackgen.sources.wording import nearest
 from stackgen.spec import Pin, Profile, Spec
 
 __all__ = [
-    "Document", "Layer", "Loaded", "Origin", "Path", "Pinned", "describe", "findings", "load", "nearest",
+    "Document", "Layer", "Loaded", "Origin", "Path", "Pinned", "describe", "findings", "load", "nearest", "printable",
 ]  # fmt: skip
 
 FILE_NAME = "stack.yaml"

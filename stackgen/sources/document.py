@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -16,6 +17,7 @@ Path = tuple[str | int, ...]
 _LARGEST_FILE_BYTES = 16 * 1024 * 1024
 _MOST_NODES = 2_000_000
 _LONGEST_SHOWN = 60
+_TERMINAL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -82,7 +84,8 @@ def describe(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """A text that does nothing to a terminal: what cannot be printed stands as its number."""
+    """A text that does nothing to a terminal: no colours, and what cannot be printed stands as its number."""
+    text = _TERMINAL_SEQUENCE.sub("", text).replace("\t", " ")
     return "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in text)
 
 
