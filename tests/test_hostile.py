@@ -191,7 +191,12 @@ FIELDS = (
     of_spec("models.*.public_names[]", ("models", "chat", "public_names", 0), NAME),
     of_spec("models.*.instance", ("models", "embed", "instance"), in_service("infinity-harmless")),
     of_spec("models.*.gpus[]", ("models", "chat", "gpus", 0), harmless="a0"),
-    of_spec("models.*.extra_args[]", ("models", "chat", "extra_args", 0), in_service("vllm-chat", "command", -1)),
+    of_spec(
+        "models.*.extra_args[]",
+        ("models", "chat", "extra_args", 0),
+        in_service("vllm-chat", "command", -1),
+        harmless="--enable-log-requests",
+    ),
     of_spec(
         "models.*.extra_args[]",
         ("models", "chat", "extra_args", 0),
@@ -499,12 +504,12 @@ def member(texts: dict[str, str]) -> tuple[dict[str, Any], dict[str, Where]]:
     model = CPU_MODEL | {
         "source": texts["source"],
         "public_names": [texts["public_names"]],
-        "extra_args": [texts["extra_args"]],
+        "extra_args": ["--chat-template", texts["extra_args"]],
         "environment": {"H": texts["environment"]},
         "options": options,
     }
     places: dict[str, Where] = {"source": ("source",), "environment": ("environment", "H")}
-    places |= {name: (name, 0) for name in ("public_names", "extra_args")}
+    places |= {"public_names": ("public_names", 0), "extra_args": ("extra_args", 1)}
     return model, places | {f"options.{name}": ("options", name) for name in options}
 
 

@@ -61,6 +61,12 @@ class Flag:
     name: str
     type: str
     choices: tuple[str, ...] = ()
+    takes_many: bool = False
+
+    @property
+    def takes_value(self) -> bool:
+        """Whether a word may follow it."""
+        return self.type not in {"bool", "switch"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +144,7 @@ def flag_table(engine: str, version: str) -> FlagTable | None:
                     name=name,
                     type=form["type"],
                     choices=tuple(str(choice) for choice in form.get("choices", ())),
+                    takes_many=form.get("nargs") == "+",
                 )
                 negatives = {spelling: Flag(name=spelling, type="switch") for spelling in form.get("negative", ())}
                 flags |= dict.fromkeys((name, *form.get("aliases", ())), flag) | negatives

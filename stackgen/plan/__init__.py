@@ -8,7 +8,7 @@ from dataclasses import replace
 from stackgen import backing, facts
 from stackgen.engines import ENGINES
 from stackgen.errors import Problem
-from stackgen.parts import Arg, Dependency, Engine, Gpu, Image, Instance, Route, Secret, SecretKind, Service
+from stackgen.parts import Dependency, Engine, Gpu, Image, Instance, Joined, Route, Secret, SecretKind, Service, Value
 from stackgen.plan import cards, checks, grouping
 from stackgen.plan.model import CardPlan, CardUse, Plan, service_url
 from stackgen.plan.text import as_json, as_text
@@ -96,17 +96,24 @@ def _started(service: Service, instance: Instance) -> Service:
 
 
 def _with_secret_settings(service: Service, spec: Spec) -> Service:
-    def settled(arg: Arg) -> Arg:
-        if not isinstance(arg.value, Secret) or arg.value.name not in spec.secrets:
-            return arg
-        setting = spec.secrets[arg.value.name]
-        kind = arg.value.kind
-        if kind is SecretKind.OPTIONAL and setting.required:
-            kind = SecretKind.REQUIRED
-        return replace(arg, value=replace(arg.value, kind=kind, from_environment=setting.source == "environment"))
+    """The service with what the spec says about its secrets."""
+    environment = {name: replace(arg, value=_settled(arg.value, spec)) for name, arg in service.environment.items()}
+    command = tuple(replace(arg, value=_settled(arg.value, spec)) for arg in service.command)
+    return replace(service, environment=environment, command=command)
 
-    environment = {name: settled(arg) for name, arg in service.environment.items()}
-    return replace(service, environment=environment, command=tuple(settled(arg) for arg in service.command))
+
+def _settled(value: Value, spec: Spec) -> Value:
+    if isinstance(value, Joined):
+        return Joined(tuple(part if isinstance(part, str) else _settled_secret(part, spec) for part in value.parts))
+    return _settled_secret(value, spec) if isinstance(value, Secret) else value
+
+
+def _settled_secret(secret: Secret, spec: Spec) -> Secret:
+    setting = spec.secrets.get(secret.name)
+    if setting is None:
+        return secret
+    kind = SecretKind.REQUIRED if secret.kind is SecretKind.OPTIONAL and setting.required else secret.kind
+    return replace(secret, kind=kind, from_environment=setting.source == "environment")
 
 
 def _inventory(spec: Spec) -> list[Gpu]:

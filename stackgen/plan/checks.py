@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from stackgen import backing, facts
-from stackgen.errors import Problem
+from stackgen.errors import Place, Problem
 from stackgen.modalities import MODALITIES
 from stackgen.parts import Engine
-from stackgen.sources import Loaded, Path, describe, findings, nearest
+from stackgen.sources import Loaded, Path, describe, findings, nearest, printable
 from stackgen.spec import Gpu, Model, Spec
 
+_FLAG = re.compile(r"--?[A-Za-z]")
 _COMMON_FIELDS = frozenset({"context", "concurrency", "tensor_parallel"})
 
 
@@ -145,35 +147,61 @@ def _gpu_choice_problems(loaded: Loaded, path: Path, model: Model, engine: Engin
 def extra_argument_problems(
     loaded: Loaded, path: Path, model: Model, engine: Engine, version: str
 ) -> Iterator[Problem]:
-    """Words of `extra_args`: flags that the pinned release knows, and none that stackgen writes itself."""
+    """Words of `extra_args`: flags that the pinned release knows and their values, none that stackgen writes itself."""
     table = facts.flag_table(engine.name, version)
     flag: facts.Flag | None = None
+    refused = False
     for position, word in enumerate(model.extra_args):
         place = loaded.place((*path, "extra_args", position))
-        if not word.startswith("--"):
-            if flag is not None and flag.choices and word not in flag.choices:
-                yield Problem(place, f"{describe(word)} is no value of {flag.name}", nearest(word, flag.choices))
-            flag = None
-            continue
-        spelling, _, value = word.partition("=")
-        name = spelling.replace("_", "-").split(".")[0]
-        flag = table.flags.get(name) if table else None
-        canonical = flag.name if flag else name
-        if canonical in engine.flags:
-            setting = engine.flags[canonical]
-            hint = (
-                "the model's id is its served name"
-                if setting == "id"
-                else f"write `{setting.replace('.', ': ')}` in the model"
+        if _FLAG.match(word):
+            name, value = _flag_and_value(word, table)
+            flag = table.flags.get(name) if table else None
+            found = list(_flag_problems(place, name, flag, engine, table))
+            refused = bool(found)
+            yield from found
+            if value and flag is not None and not refused:
+                yield from _value_problems(place, value, flag)
+            flag = None if value or refused else flag
+        elif flag is not None:
+            yield from _value_problems(place, word, flag)
+            flag = flag if flag.takes_many else None
+        elif table is not None and not refused:
+            yield Problem(
+                place, f"{describe(word)} follows no flag that takes a value", "one word an item: [--flag, value]"
             )
-            yield Problem(place, f"{canonical} is written by stackgen", hint)
-        elif canonical in engine.own_flags:
-            yield Problem(place, f"{canonical} is written by stackgen", engine.own_flags[canonical])
-        elif table is not None and flag is None:
-            instead = table.removed.get(name)
-            yield Problem(place, f"{engine.name} {version} does not know {name}", instead or nearest(name, table.flags))
-        elif flag is not None and value and flag.choices and value not in flag.choices:
-            yield Problem(place, f"{describe(value)} is no value of {flag.name}", nearest(value, flag.choices))
+
+
+def _flag_and_value(word: str, table: facts.FlagTable | None) -> tuple[str, str]:
+    """`--a_b.c=v` is the flag --a-b with the value v; `-O3` is -O with 3 where the release knows -O."""
+    spelling, _, value = word.partition("=")
+    if spelling.startswith("--"):
+        return spelling.replace("_", "-").split(".")[0], value
+    if table is not None and spelling not in table.flags and spelling[:2] in table.flags:
+        return spelling[:2], spelling[2:]
+    return spelling, value
+
+
+def _flag_problems(
+    place: Place, name: str, flag: facts.Flag | None, engine: Engine, table: facts.FlagTable | None
+) -> Iterator[Problem]:
+    canonical = flag.name if flag else name
+    if canonical in engine.flags:
+        setting = engine.flags[canonical]
+        where = "the model's id is its served name"
+        hint = where if setting == "id" else f"write `{setting.replace('.', ': ')}` in the model"
+        yield Problem(place, f"{canonical} is written by stackgen", hint)
+    elif canonical in engine.own_flags:
+        yield Problem(place, f"{canonical} is written by stackgen", engine.own_flags[canonical])
+    elif table is not None and flag is None:
+        hint = table.removed.get(name) or nearest(name, table.flags)
+        yield Problem(place, f"{engine.name} {table.version} does not know {printable(name)}", hint)
+
+
+def _value_problems(place: Place, value: str, flag: facts.Flag) -> Iterator[Problem]:
+    if not flag.takes_value:
+        yield Problem(place, f"{flag.name} takes no value, and {describe(value)} follows it", "drop the value")
+    elif flag.choices and value not in flag.choices:
+        yield Problem(place, f"{describe(value)} is no value of {flag.name}", nearest(value, flag.choices))
 
 
 def environment_problems(loaded: Loaded, path: Path, model: Model, engine: Engine) -> Iterator[Problem]:

@@ -21,6 +21,7 @@ ONE_OFF_LABEL = "com.docker.compose.oneoff"
 _LOG_LINES = 20
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 _TIMEOUT_SECONDS = 60
+_EXECUTE_SECONDS = 900
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,17 +68,6 @@ class Docker:
         """Whether device reservations with the driver `nvidia` work: its runtime is registered (CDI alone is not enough)."""
         with translated():
             return "nvidia" in (self._client.info().get("Runtimes") or {})
-
-    def has_image(self, reference: str) -> bool:
-        """Whether an image is on this host."""
-        from docker.errors import ImageNotFound
-
-        with translated():
-            try:
-                self._client.images.get(reference)
-            except ImageNotFound:
-                return False
-        return True
 
     def volumes(self, project: str) -> list[str]:
         """Names of the volumes of a stack."""
@@ -146,7 +136,11 @@ class Docker:
         return stream, stream.close
 
     def execute(self, container: str, command: list[str], stdin: bytes) -> tuple[int, bytes, bytes]:
-        """Run a command in a container with input; exit code, output, error output."""
+        """Run a command in a container with input; exit code, output, error output.
+
+        Raises:
+            DockerError: it cannot be run, or says nothing for a quarter of an hour.
+        """
         from docker.utils.socket import frames_iter
 
         api = self._client.api
@@ -154,7 +148,7 @@ class Docker:
             created = api.exec_create(container, command, stdin=True, stdout=True, stderr=True)
             connection = api.exec_start(created["Id"], socket=True)
             raw: Any = getattr(connection, "_sock", connection)
-            raw.settimeout(None)
+            raw.settimeout(_EXECUTE_SECONDS)
             raw.sendall(stdin)
             _end_of_input(raw)
             streams: dict[int, list[bytes]] = {1: [], 2: []}
@@ -197,7 +191,7 @@ def translated() -> Iterator[None]:
 
     try:
         yield
-    except (DockerException, RequestException) as error:
+    except (DockerException, RequestException, TimeoutError) as error:
         text = str(getattr(error, "explanation", None) or error)
         if isinstance(error, NoConnection) or "Error while fetching server API version" in text:
             raise _absent() from None
