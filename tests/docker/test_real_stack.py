@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -124,6 +125,16 @@ def test_check_is_green_for_every_model_on_both_hops(stack):
         for hop in ("gateway", "engine")
     } | {("gateway", "refuses without key", "no key")}
     assert key(stack) not in json.dumps(report)
+
+
+def test_the_commands_of_the_runbook_work_as_they_stand(stack):
+    rendered = stack.folder / "rendered"
+    blocks = re.findall(r"^```sh\n(.*?)^```$", (rendered / "RUNBOOK.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 4, "the key, and a request for each model"
+    script = "set -eu\n" + "\n".join(blocks)
+    done = subprocess.run(["bash", "-c", script], cwd=rendered, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(word in done.stdout for word in ('"choices"', '"embedding"', '"relevance_score"'))
 
 
 def test_a_second_up_changes_nothing(stack):
