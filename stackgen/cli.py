@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -132,6 +133,7 @@ def up(
         console.failure(refusal)
     if refusals:
         raise typer.Exit(ExitCode.PROBLEM)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         seconds = runtime.up(
             stack.plan,
@@ -243,6 +245,11 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is a bug and gets a report
         console.bug(error)
         sys.exit(ExitCode.BUG)
+
+
+def _interrupt(*_: object) -> None:
+    """What CI and systemd send ends a verb as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def _tell_rendered(rendered: Rendered, stack: Stack) -> None:

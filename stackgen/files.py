@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,40 +35,40 @@ class Written:
     removed: tuple[str, ...]
 
 
-def write(folder: Path, files: Iterable[File], *, env: str, env_digest: str | None, force: bool = False) -> Written:
-    """Make the folder hold exactly these files.
+def write(
+    folder: Path, files: Iterable[File], *, stack: str, env: str, env_digest: str | None, force: bool = False
+) -> Written:
+    """Make the folder hold exactly these files. The caller sees to it that nobody else writes there meanwhile.
 
     Args:
         folder: the output folder.
+        stack: the name of the stack that the files are of.
         files: what was rendered.
         env: the text of `.env`.
         env_digest: SHA-256 of the `.env` that stackgen wrote last; None where it never did.
         force: overwrite what was edited by hand.
 
     Raises:
-        DriftError: a file was edited by hand, or is there and not ours.
+        DriftError: a file was edited by hand, or is there and not ours; the folder is another stack's.
         StackError: the folder cannot be written; what was there is whole.
     """
     wanted = {file.path: file.text for file in files}
-    recover(folder)
-    manifest = read_manifest(folder)
-    if not force:
-        _refuse_hand_edits(folder, wanted, manifest, env, env_digest)
-    stale = tuple(sorted(set(manifest) - set(wanted)))
-    changed = tuple(path for path, text in wanted.items() if _text(folder / path) != text)
-    digests = {path: digest(text) for path, text in wanted.items()}
-    texts = {path: wanted[path] for path in changed}
-    if _text(folder / ENV_FILE) != env or _is_open(folder / ENV_FILE):
-        texts[ENV_FILE] = env
-    try:
-        if texts or digests != manifest:
-            _commit(folder, texts, digests)
+    with _translated(folder, "written"):
+        recover(folder, wanted)
+        manifest = read_manifest(folder)
+        if not force:
+            _refuse_foreign(folder, stack)
+            _refuse_hand_edits(folder, wanted, manifest, env, env_digest)
+        stale = tuple(sorted(set(manifest) - set(wanted)))
+        changed = tuple(path for path, text in wanted.items() if _text(folder / path) != text)
+        texts = {path: wanted[path] for path in changed}
+        if _text(folder / ENV_FILE) != env or _is_open(folder / ENV_FILE):
+            texts[ENV_FILE] = env
+        record = {"stack": stack, "files": {path: digest(text) for path, text in sorted(wanted.items())}}
+        if texts or record["files"] != manifest or _stack_of(folder) != stack:
+            _commit(folder, texts, record)
         for path in stale:
             (folder / path).unlink(missing_ok=True)
-    except OSError as error:
-        raise StackError(
-            f"the files cannot be written: {error.strerror or error}", where=str(error.filename or folder)
-        ) from None
     return Written(changed, tuple(sorted(set(wanted) - set(changed))), stale)
 
 
@@ -75,7 +76,8 @@ def differences(folder: Path, files: Iterable[File]) -> Iterator[str]:
     """Unified diffs from what is on disk to what would be rendered; nothing where they are equal. `.env` is no part of it."""
     wanted = {file.path: file.text for file in files}
     for path in sorted(set(wanted) | set(read_manifest(folder))):
-        old, new = _text(folder / path), wanted.get(path)
+        with _translated(folder, "read"):
+            old, new = _text(folder / path), wanted.get(path)
         if old == new:
             continue
         shown = (old or "").encode(errors="surrogateescape").decode(errors="replace")
@@ -91,11 +93,15 @@ def differences(folder: Path, files: Iterable[File]) -> Iterator[str]:
 
 def hand_edits(folder: Path) -> list[str]:
     """Files that differ from what stackgen wrote, as the manifest knows it."""
-    return sorted(
-        path
-        for path, known in read_manifest(folder).items()
-        if (text := _text(folder / path)) is None or digest(text) != known
-    )
+    with _translated(folder, "read"):
+        found = {path: _text(folder / path) for path in read_manifest(folder)}
+    known = read_manifest(folder)
+    return sorted(path for path, text in found.items() if text is None or digest(text) != known[path])
+
+
+def is_interrupted(folder: Path) -> bool:
+    """Whether a write began to move files and did not end; the next write finishes it."""
+    return _journal(folder) is not None
 
 
 def require_untouched(folder: Path) -> None:
@@ -104,8 +110,7 @@ def require_untouched(folder: Path) -> None:
     Raises:
         DriftError: names the files.
     """
-    recover(folder)
-    edited = hand_edits(folder)
+    edited = [] if is_interrupted(folder) else hand_edits(folder)
     if edited:
         raise DriftError(
             f"edited by hand since stackgen wrote them: {', '.join(edited)}",
@@ -121,25 +126,31 @@ def read_manifest(folder: Path) -> dict[str, str]:
     return {str(path): str(known) for path, known in files.items()} if isinstance(files, dict) else {}
 
 
-def recover(folder: Path) -> bool:
+def recover(folder: Path, paths: Iterable[str]) -> bool:
     """Finish a write that was interrupted after its journal, undo one that was interrupted before it.
+
+    Args:
+        folder: the output folder; nobody else writes there meanwhile.
+        paths: files that stackgen writes there, besides those of its manifest.
 
     Returns:
         Whether there was one to finish.
     """
-    if not folder.is_dir():
-        return False
-    journal = _json(folder / JOURNAL)
-    if not isinstance(journal, dict):
-        for leftover in folder.rglob(f"*{ASIDE}"):
-            leftover.unlink()
-        (folder / JOURNAL).unlink(missing_ok=True)
+    journal = _journal(folder)
+    if journal is None:
+        for path in {*paths, *read_manifest(folder), ENV_FILE, MANIFEST, JOURNAL}:
+            aside = folder / f"{path}{ASIDE}"
+            if aside.is_file():
+                aside.unlink()
+        if (folder / JOURNAL).is_file():
+            (folder / JOURNAL).unlink()
         return False
     for path in journal["moves"]:
         aside = folder / f"{path}{ASIDE}"
         if aside.exists():
             aside.replace(folder / path)
-    _write_aside(folder / MANIFEST, _manifest_text(journal["files"]), _PUBLIC).replace(folder / MANIFEST)
+    record = json.dumps({"stackgen": __version__, **journal["record"]}, indent=2) + "\n"
+    _write_aside(folder / MANIFEST, record, _PUBLIC).replace(folder / MANIFEST)
     (folder / JOURNAL).unlink()
     return True
 
@@ -149,7 +160,7 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
-def _commit(folder: Path, texts: Mapping[str, str], digests: Mapping[str, str]) -> None:
+def _commit(folder: Path, texts: Mapping[str, str], record: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     asides: list[Path] = []
     try:
@@ -159,14 +170,14 @@ def _commit(folder: Path, texts: Mapping[str, str], digests: Mapping[str, str]) 
             if target.is_dir():
                 raise IsADirectoryError(0, "a folder is in the way of a file", str(target))
             asides.append(_write_aside(target, text, _PRIVATE if path == ENV_FILE else _PUBLIC))
-        journal = json.dumps({"moves": list(texts), "files": dict(digests)})
+        journal = json.dumps({"moves": list(texts), "record": record})
         asides.append(_write_aside(folder / JOURNAL, journal, _PUBLIC))
     except OSError:
         for aside in asides:
             aside.unlink(missing_ok=True)
         raise
     asides[-1].replace(folder / JOURNAL)
-    recover(folder)
+    recover(folder, ())
 
 
 def _write_aside(target: Path, text: str, mode: int) -> Path:
@@ -185,8 +196,36 @@ def _write_aside(target: Path, text: str, mode: int) -> Path:
     return aside
 
 
-def _manifest_text(digests: Mapping[str, str]) -> str:
-    return json.dumps({"stackgen": __version__, "files": dict(sorted(digests.items()))}, indent=2) + "\n"
+def _journal(folder: Path) -> dict[str, Any] | None:
+    """The journal of a write that did not end; None where there is none, or none that could be read."""
+    data = _json(folder / JOURNAL)
+    sound = isinstance(data, dict) and isinstance(data.get("moves"), list) and isinstance(data.get("record"), dict)
+    return data if sound else None
+
+
+def _stack_of(folder: Path) -> str:
+    data = _json(folder / MANIFEST)
+    return str(data.get("stack", "")) if isinstance(data, dict) else ""
+
+
+@contextmanager
+def _translated(folder: Path, what: str) -> Iterator[None]:
+    """Errors of the file system become ours."""
+    try:
+        yield
+    except OSError as error:
+        message = f"the files cannot be {what}: {error.strerror or error}"
+        raise StackError(message, where=str(error.filename or folder)) from None
+
+
+def _refuse_foreign(folder: Path, stack: str) -> None:
+    other = _stack_of(folder)
+    if other and other != stack:
+        raise DriftError(
+            f"holds the files of the stack `{other}`, not of `{stack}`",
+            where=str(folder),
+            hint=f"write elsewhere with --out; or, if `{other}` was renamed: `docker compose -p {other} down`, then --force",
+        )
 
 
 def _refuse_hand_edits(
@@ -224,5 +263,5 @@ def _text(path: Path) -> str | None:
 def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
         return None

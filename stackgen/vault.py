@@ -79,7 +79,8 @@ def settle(
             volume with data is gone.
     """
     path = folder / FOLDER / FILE
-    kept = read(path)
+    kept = {name: value for name, value in read(path).items() if value}
+    _make_private(path)
     added: dict[str, str] = {}
     generated, missing = [], []
     _refuse_to_orphan([secret for secret in wanted if secret.name not in kept], path, volume_exists)
@@ -122,7 +123,11 @@ def read(path: Path) -> dict[str, str]:
             raise StackError(
                 "a line is not NAME=value", where=f"{path}:{number}", hint="one secret a line, e.g. HF_TOKEN=hf_…"
             )
-        values[match[1]] = _unquoted(match[2].strip())
+        value = match[2].strip()
+        if _has_more(value):
+            message = f"something follows the value of {match[1]}"
+            raise StackError(message, where=f"{path}:{number}", hint="write comments on lines of their own")
+        values[match[1]] = _unquoted(value)
     return values
 
 
@@ -183,7 +188,7 @@ def masker(values: Mapping[str, SecretValue]) -> Callable[[str], str]:
 def _state(folder: Path) -> dict[str, str]:
     try:
         data = json.loads((folder / FOLDER / STATE_FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return {}
     found = data.get("rendered_env_sha256") if isinstance(data, dict) else None
     return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
@@ -192,7 +197,12 @@ def _state(folder: Path) -> dict[str, str]:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Nobody else writes secrets or files of this spec meanwhile; a second one waits its turn."""
-    with (prepare(folder) / LOCK_FILE).open("w") as file:
+    path = prepare(folder) / LOCK_FILE
+    try:
+        file = path.open("w")
+    except OSError as error:
+        raise StackError(f"the lock cannot be taken: {error.strerror}", where=str(path)) from None
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -216,6 +226,28 @@ def _unquoted(text: str) -> str:
     if len(text) >= 2 and text[0] == text[-1] == '"':  # noqa: PLR2004
         return text[1:-1]
     return text
+
+
+def _instead_of_weak(secret: Secret) -> str:
+    if secret.kind is SecretKind.GENERATED and not secret.guards_volume:
+        return "delete the line and render again: stackgen generates a strong one"
+    return "write the real one"
+
+
+def _make_private(path: Path) -> None:
+    """Nobody but the owner reads the secrets, however the file was made."""
+    try:
+        if path.exists() and path.stat().st_mode & 0o077:
+            path.chmod(_PRIVATE_FILE)
+    except OSError as error:
+        raise StackError(f"others may read the secrets: {error.strerror}", where=str(path), hint="chmod 600") from None
+
+
+def _has_more(value: str) -> bool:
+    """Whether something stands behind the value itself, such as a comment."""
+    if value[:1] in {"'", '"'}:
+        return value[-1] != value[0]
+    return re.search(r"\s#", value) is not None
 
 
 def _requoted(text: str) -> str:

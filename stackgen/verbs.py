@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from stackgen import files, render, runtime, smoke, sources, vault
@@ -13,6 +13,7 @@ from stackgen.backing import litellm
 from stackgen.errors import DockerError, StackError
 from stackgen.parts import Secret
 from stackgen.plan import Plan
+from stackgen.render.compose import CONTENT_LABEL
 from stackgen.render.env import env_file
 from stackgen.render.litellm import complaints as gateway_complaints
 from stackgen.report import Finding, Report
@@ -80,14 +81,13 @@ def render_stack(stack: Stack, *, force: bool = False) -> Rendered:
         )
         env = env_file(stack.plan, {name: value.reveal() for name, value in found.values.items()})
         known = vault.rendered_env_digest(stack.folder, stack.out)
-        written = files.write(stack.out, rendered, env=env, env_digest=known, force=force)
+        written = files.write(stack.out, rendered, stack=stack.plan.name, env=env, env_digest=known, force=force)
         vault.keep_rendered_env_digest(stack.folder, stack.out, files.digest(env))
     return Rendered(written, found.generated, found.missing, found.values)
 
 
 def differences(stack: Stack) -> list[str]:
     """Unified diffs between the output folder and what would be rendered now."""
-    files.recover(stack.out)
     return list(files.differences(stack.out, render.files(stack.plan)))
 
 
@@ -139,6 +139,7 @@ def _static_findings(stack: Stack) -> Iterator[Finding]:
 def _container_findings(stack: Stack, docker: runtime.Docker) -> Iterator[Finding]:
     """Whether every service of the plan runs and is healthy, and whether foreign ones are left over."""
     states = {state.service: state for state in docker.containers(stack.plan.name)}
+    digests = {file.path: file.digest for file in render.files(stack.plan)}
     for service in stack.plan.services:
         state = states.get(service.name)
         if state is None:
@@ -155,6 +156,10 @@ def _container_findings(stack: Stack, docker: runtime.Docker) -> Iterator[Findin
             yield Finding(
                 service.name, (f"runs {state.image}, the spec says {service.image.reference}",), hint="stackgen up"
             )
+        elif any(
+            state.labels.get(f"{CONTENT_LABEL}.{file.path}") != digests[file.path] for file in service.config_files
+        ):
+            yield Finding(service.name, ("it runs an older render than the spec says",), hint="stackgen up")
         else:
             yield Finding(service.name)
     for name in sorted(set(states) - stack.plan.service_names):
@@ -178,13 +183,13 @@ def _live_results(stack: Stack, docker: runtime.Docker) -> list[smoke.Result]:
     else:
         identifier = gateway.id
         inside = smoke.by_script(lambda program, stdin: docker.execute(identifier, ["python", "-c", program], stdin))
-    results = smoke.run(stack.plan, smoke.from_this_host, inside, values)
-    return [replace(result, complaint=mask(result.complaint)) if result.complaint else result for result in results]
+    return smoke.run(stack.plan, smoke.masked(smoke.from_this_host, mask), smoke.masked(inside, mask), values)
 
 
 def _drift(stack: Stack) -> Finding:
-    files.recover(stack.out)
     rendered = render.files(stack.plan)
+    if files.is_interrupted(stack.out):
+        return Finding("files", ("a write was interrupted",), hint="stackgen render")
     if not (stack.out / render.COMPOSE_FILE).exists():
         return Finding("files", ("nothing is rendered",), hint="stackgen render")
     edited = set(files.hand_edits(stack.out))

@@ -22,7 +22,7 @@ ENV = "X='1'\n"
 
 
 def write(folder, rendered=OLD, env=ENV, *, known=None, force=False):
-    return files.write(folder, rendered, env=env, env_digest=known, force=force)
+    return files.write(folder, rendered, stack="small", env=env, env_digest=known, force=force)
 
 
 def texts(folder):
@@ -119,6 +119,30 @@ def test_a_difference_from_what_is_no_text_can_be_shown(tmp_path):
     assert files.hand_edits(tmp_path) == ["a.yml"]
 
 
+def test_files_of_others_with_such_a_name_are_left_alone(tmp_path):
+    (tmp_path / "mine").mkdir(parents=True)
+    (tmp_path / "mine" / f"notes{ASIDE}").write_text("precious")
+    (tmp_path / f"folder{ASIDE}").mkdir()
+    write(tmp_path)
+    assert (tmp_path / "mine" / f"notes{ASIDE}").read_text() == "precious"
+
+
+def test_the_folder_of_another_stack_is_refused(tmp_path):
+    write(tmp_path)
+    with pytest.raises(DriftError, match="holds the files of the stack `small`"):
+        files.write(tmp_path, NEW, stack="other", env=ENV, env_digest=files.digest(ENV))
+    assert texts(tmp_path)["a.yml"] == "old a\n"
+
+
+@pytest.mark.parametrize("journal", ["{}", "[]", "not json", '{"moves": 1}'])
+def test_a_damaged_journal_is_put_away(tmp_path, journal):
+    write(tmp_path)
+    (tmp_path / JOURNAL).write_text(journal)
+    write(tmp_path, NEW, known=files.digest(ENV))
+    assert not (tmp_path / JOURNAL).exists()
+    assert texts(tmp_path)["a.yml"] == "new a\n"
+
+
 def test_a_folder_in_the_way_changes_nothing(tmp_path):
     write(tmp_path)
     (tmp_path / "c.yml").mkdir()
@@ -133,8 +157,12 @@ def test_a_write_that_ended_after_its_journal_is_finished(tmp_path):
     (tmp_path / f"a.yml{ASIDE}").write_text("new a\n")
     (tmp_path / "sub" / "b.yml").write_text("new b\n")  # this one was moved already
     digests = {file.path: file.digest for file in NEW}
-    (tmp_path / JOURNAL).write_text(json.dumps({"moves": ["sub/b.yml", "a.yml"], "files": digests}))
-    assert files.recover(tmp_path)
+    (tmp_path / JOURNAL).write_text(
+        json.dumps({"moves": ["sub/b.yml", "a.yml"], "record": {"stack": "small", "files": digests}})
+    )
+    assert files.is_interrupted(tmp_path)
+    files.require_untouched(tmp_path)  # the next write finishes it
+    assert files.recover(tmp_path, ())
     assert texts(tmp_path) == {"a.yml": "new a\n", "sub/b.yml": "new b\n"}
     assert files.hand_edits(tmp_path) == []
     assert not (tmp_path / JOURNAL).exists()
@@ -143,7 +171,7 @@ def test_a_write_that_ended_after_its_journal_is_finished(tmp_path):
 def test_a_write_that_ended_before_its_journal_is_undone(tmp_path):
     write(tmp_path)
     (tmp_path / f"a.yml{ASIDE}").write_text("half")
-    assert not files.recover(tmp_path)
+    assert not files.recover(tmp_path, ("a.yml",))
     assert not list(tmp_path.rglob(f"*{ASIDE}"))
     assert texts(tmp_path) == {"a.yml": "old a\n", "sub/b.yml": "old b\n"}
 
@@ -154,7 +182,7 @@ def test_a_kill_at_any_moment_leaves_one_whole_set(tmp_path):
         "import sys; from pathlib import Path; from test_files import OLD, NEW, ENV; from stackgen import files\n"
         "folder = Path(sys.argv[1]); print('go', flush=True)\n"
         "while True:\n"
-        "    for rendered in (NEW, OLD): files.write(folder, rendered, env=ENV, env_digest=files.digest(ENV), force=False)\n"
+        "    for rendered in (NEW, OLD): files.write(folder, rendered, stack='small', env=ENV, env_digest=None, force=True)\n"
     )
     write(tmp_path)
     seen = set()
@@ -169,7 +197,7 @@ def test_a_kill_at_any_moment_leaves_one_whole_set(tmp_path):
         child.send_signal(signal.SIGKILL)
         child.wait()
         child.stdout.close()
-        files.recover(tmp_path)
+        files.recover(tmp_path, ("a.yml", "sub/b.yml"))
         found = texts(tmp_path)
         assert found in ({file.path: file.text for file in OLD}, {file.path: file.text for file in NEW})
         assert files.hand_edits(tmp_path) == []

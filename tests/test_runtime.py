@@ -81,9 +81,17 @@ def test_a_free_port_is_no_finding(tmp_path):
 
 def test_a_port_of_our_own_container_is_no_finding(tmp_path):
     plan = with_port(tmp_path, 4000)
-    assert list(preflight.port_findings(plan, FakeDocker({4000: ("small", "small-litellm-1")}))) == []
-    (finding,) = preflight.port_findings(plan, FakeDocker({4000: ("other", "other-web-1")}))
+    assert list(preflight.port_findings(plan, FakeDocker({("127.0.0.1", 4000): ("small", "small-litellm-1")}))) == []
+    (finding,) = preflight.port_findings(plan, FakeDocker({("0.0.0.0", 4000): ("other", "other-web-1")}))
     assert "`other-web-1`" in finding.message
+
+
+def test_a_container_on_another_address_is_no_finding(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    elsewhere = FakeDocker({("127.0.0.2", port): ("other", "other-web-1"), ("::", port): ("other", "other-web-1")})
+    assert list(preflight.port_findings(with_port(tmp_path, port), elsewhere)) == []
 
 
 def test_an_address_that_this_host_lacks_is_a_finding(tmp_path):

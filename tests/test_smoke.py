@@ -152,6 +152,22 @@ def test_the_script_inside_the_network_and_the_host_send_alike():
             assert replies[2].error.startswith("no connection")
 
 
+def test_a_gateway_that_is_down_is_blamed_and_no_engine(plan):
+    def down(request):
+        return Reply(error="no connection: refused") if request.headers else None
+
+    results = smoke.run(plan, transport(breaks=down), smoke.unreachable("litellm does not run"), KEYS)
+    assert list(smoke.diagnosis(results)) == [
+        "no model answers through the gateway, and no engine is to blame: look at litellm and its key first"
+    ]
+
+
+def test_a_reply_of_another_shape_is_a_complaint(plan):
+    strange = Reply(status=200, content_type="application/json", body='{"data":[1,2,3],"results":[1],"choices":[1]}')
+    results = smoke.run(plan, transport(breaks=lambda request: strange if request.headers else None), transport(), KEYS)
+    assert all(result.complaint for result in results if result.hop is Hop.GATEWAY)
+
+
 def test_a_script_that_fails_is_told_for_every_request():
     send = smoke.by_script(lambda *_: (127, b"", b"exec failed\nexecutable file not found"))
     (reply,) = send([Request(url="http://x", headers={}, body={})])

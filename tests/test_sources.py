@@ -100,6 +100,17 @@ def test_anchors_and_merge_keys_work_and_keep_positions(tmp_path):
     ]
 
 
+def test_merge_keys_may_be_chained(tmp_path):
+    text = SMALL + (
+        "  one: &one {source: a/b, engine: vllm, modalities: [chat], context: 1024}\n"
+        "  two: &two {<<: *one, context: 2048}\n"
+        "  three: {<<: [*two, *one], concurrency: 2}\n"
+    )
+    loaded = load(tmp_path, text)
+    assert loaded.problems == ()
+    assert [loaded.spec.models[name].context for name in ("one", "two", "three")] == [1024, 2048, 2048]
+
+
 def test_words_of_yaml_1_1_are_text(tmp_path):
     text = SMALL.replace(
         "modalities: [chat]", "modalities: [chat]\n    environment: {A: yes, B: 12:30, C: 0o17x, D: 2020-01-01}"

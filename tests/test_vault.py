@@ -62,6 +62,31 @@ def test_a_secret_that_guards_data_is_not_generated_anew(tmp_path):
     settle(tmp_path, KEY, PASSWORD, SALT, volumes=("data",))
 
 
+def test_an_emptied_secret_is_no_reason_to_make_a_new_one(tmp_path):
+    settle(tmp_path, PASSWORD)
+    stored(tmp_path).write_text("PASSWORD=\n")
+    with pytest.raises(StackError, match="PASSWORD not in"):
+        settle(tmp_path, PASSWORD, volumes=("data",))
+
+
+def test_an_empty_line_does_not_hide_the_callers_value(tmp_path):
+    vault.prepare(tmp_path)
+    stored(tmp_path).write_text("TOKEN=\n")
+    asked = Secret(name="TOKEN", purpose="reads", kind=SecretKind.OPTIONAL, from_environment=True)
+    assert settle(tmp_path, asked, environment={"TOKEN": "hf_abc"}).values["TOKEN"].reveal() == "hf_abc"
+
+
+def test_a_comment_behind_a_value_is_refused_and_open_files_are_closed(tmp_path):
+    vault.prepare(tmp_path)
+    stored(tmp_path).write_text('TOKEN="hf_abc" # mine\n')
+    with pytest.raises(StackError, match="something follows the value of TOKEN"):
+        settle(tmp_path, TOKEN)
+    stored(tmp_path).write_text('TOKEN="hf_abc"\n')
+    stored(tmp_path).chmod(0o644)
+    assert settle(tmp_path, TOKEN).values["TOKEN"].reveal() == "hf_abc"
+    assert stored(tmp_path).stat().st_mode & 0o777 == 0o600
+
+
 def test_docker_is_not_asked_while_every_secret_is_there(tmp_path):
     settle(tmp_path, PASSWORD)
 

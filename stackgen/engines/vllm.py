@@ -122,11 +122,11 @@ def services(instance: Instance) -> tuple[Service, ...]:
     variables = {
         "VLLM_API_KEY": Arg(value=API_KEY, why="the gateway must show it"),
         "VLLM_NO_USAGE_STATS": Arg(value="1", why="no telemetry"),
-        **hub.environment(instance),
     }
     cache = served.value("options.cpu_cache_gib")
     if cache and not instance.on_gpu:
         variables["VLLM_CPU_KVCACHE_SPACE"] = Arg(value=str(cache), path=(*served.path, "options", "cpu_cache_gib"))
+    variables |= hub.environment(instance)
     mounts = [Mount(storage=COMPILE_CACHE, target="/root/.cache/vllm")]
     if hub.needs_hub(instance):
         mounts.insert(0, Mount(storage=hub.HUGGINGFACE, target="/root/.cache/huggingface"))
@@ -219,7 +219,14 @@ ENGINE = Engine(
             "--host": "the server listens inside the stack's network",
             "--model": "write `source`",
             "--port": "the health check and the gateway know port 8000",
+            "--config": "write the settings into the spec",
+            "--data-parallel-size": "one process group in this version",
+            "--pipeline-parallel-size": "one process group in this version",
+            "--root-path": "the gateway calls vLLM at /v1",
+            "--ssl-certfile": "inside the stack's network vLLM speaks plain HTTP",
+            "--ssl-keyfile": "inside the stack's network vLLM speaks plain HTTP",
             "--tensor-parallel-size": "write `tensor_parallel`",
+            "--uds": "the gateway calls vLLM by its port",
         }
     ),
     memory_share="gpu_memory_utilization",

@@ -51,6 +51,13 @@ class Probe:
     """Replies recorded from real engines and gateways."""
     bad: tuple[Reply, ...]
 
+    def judge(self, reply: Reply) -> str | None:
+        """The complaint; a reply whose parts are of other types than anybody expects is a complaint too."""
+        try:
+            return self.complaint(reply)
+        except (AttributeError, KeyError, TypeError) as error:
+            return f"the reply has another shape than its modality: {printable(str(error))}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Modality:

@@ -121,6 +121,13 @@ def _field_problems(loaded: Loaded, path: Path, model: Model, engine: Engine) ->
 def _gpu_choice_problems(loaded: Loaded, path: Path, model: Model, engine: Engine | None) -> Iterator[Problem]:
     declared = loaded.document.data.get("gpus")
     declared = declared if isinstance(declared, dict) else {}
+    count = len(model.gpus) if model.gpus is not None else min(1, len(declared))
+    if model.tensor_parallel not in (None, max(1, count)):
+        message = (
+            f"`tensor_parallel` is {model.tensor_parallel}, but the model is on {count} card{'' if count == 1 else 's'}"
+        )
+        hint = "name as many cards in `gpus`; or drop `tensor_parallel`"
+        yield Problem(loaded.place((*path, "tensor_parallel")), message, hint)
     if model.gpus is None:
         if len(declared) > 1:
             hint = f"write `gpus: [{next(iter(declared))}]`, or `gpus: []` for the CPU"
@@ -137,11 +144,6 @@ def _gpu_choice_problems(loaded: Loaded, path: Path, model: Model, engine: Engin
     if engine is not None and engine.many_models and len(model.gpus) > 1:
         message = f"{engine.name} runs on one card, not {len(model.gpus)}"
         yield Problem(loaded.place((*path, "gpus")), message, f"write `gpus: [{model.gpus[0]}]`")
-    if model.tensor_parallel is not None and model.gpus and model.tensor_parallel != len(model.gpus):
-        message = f"`tensor_parallel` is {model.tensor_parallel}, but `gpus` names {len(model.gpus)}"
-        yield Problem(
-            loaded.place((*path, "tensor_parallel")), message, "they must be equal; or drop `tensor_parallel`"
-        )
 
 
 def extra_argument_problems(

@@ -52,8 +52,7 @@ def instances(
     found = []
     for name in sorted(groups):
         first = groups[name][0]
-        for other in groups[name][1:]:
-            problems += _differences(loaded, name, first, other)
+        problems += _differences(loaded, spec, name, groups[name])
         image = _image(loaded, first, problems)
         if image is None:
             continue
@@ -123,16 +122,19 @@ def _profile_names(loaded: Loaded) -> tuple[str, ...]:
     return loaded.spec.profiles if loaded.spec else ()
 
 
-def _differences(loaded: Loaded, name: str, first: ServedModel, other: ServedModel) -> Iterator[Problem]:
-    """Models of one process must agree on what the process has only once."""
-    if (other.model.gpus or None) != (first.model.gpus or None):
-        path: Path = (*other.path, "gpus")
-        message = f"`{other.id}` and `{first.id}` are both in the instance `{name}`, but on different cards"
-        yield Problem(
-            loaded.place(path, of_key=True), message, "give them the same `gpus`, or different `instance` names"
-        )
-    for variable, value in other.model.environment.items():
-        if first.model.environment.get(variable, value) != value:
-            place = loaded.place((*other.path, "environment", variable))
-            message = f"{variable} has another value in `{first.id}`, which shares the instance `{name}`"
-            yield Problem(place, message, "give both the same value, or different `instance` names")
+def _differences(loaded: Loaded, spec: Spec, name: str, members: list[ServedModel]) -> Iterator[Problem]:
+    """Models of one process must agree on what the process has only once: its cards and its variables."""
+    first = members[0]
+    variables: dict[str, tuple[str, str]] = {}
+    for member in members:
+        if _gpus(spec, member.model) != _gpus(spec, first.model):
+            path: Path = (*member.path, "gpus")
+            message = f"`{member.id}` and `{first.id}` are both in the instance `{name}`, but on different cards"
+            hint = "give them the same `gpus`, or different `instance` names"
+            yield Problem(loaded.place(path, of_key=True), message, hint)
+        for variable, value in member.model.environment.items():
+            known, owner = variables.setdefault(variable, (value, member.id))
+            if known != value:
+                place = loaded.place((*member.path, "environment", variable))
+                message = f"{variable} has another value in `{owner}`, which shares the instance `{name}`"
+                yield Problem(place, message, "give both the same value, or different `instance` names")

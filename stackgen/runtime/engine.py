@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stackgen import facts
@@ -39,8 +39,8 @@ class ContainerState:
     out_of_memory: bool
     restarts: int
     started_at: str
-    error: str = ""
     last_probe: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_ready(self) -> bool:
@@ -87,16 +87,18 @@ class Docker:
             found = self._client.api.volumes(filters={"name": name})
         return any(volume["Name"] == name for volume in found.get("Volumes") or ())
 
-    def port_owners(self) -> dict[int, tuple[str, str]]:
-        """Published host ports of running containers: port -> (project or empty, container name)."""
+    def port_owners(self) -> dict[tuple[str, int], tuple[str, str]]:
+        """Published TCP ports of running containers: (address, port) -> (project or empty, container name)."""
         with translated():
             found = self._client.api.containers()
-        owners: dict[int, tuple[str, str]] = {}
+        owners: dict[tuple[str, int], tuple[str, str]] = {}
         for container in found:
             project = (container.get("Labels") or {}).get(PROJECT_LABEL, "")
             name = str(container["Names"][0]).lstrip("/")
             owners |= {
-                int(port["PublicPort"]): (project, name) for port in container["Ports"] if port.get("PublicPort")
+                (str(port.get("IP", "0.0.0.0")), int(port["PublicPort"])): (project, name)  # noqa: S104
+                for port in container["Ports"]
+                if port.get("PublicPort") and port.get("Type", "tcp") == "tcp"
             }
         return owners
 
@@ -156,7 +158,7 @@ class Docker:
                 streams.setdefault(stream, []).append(chunk)
             connection.close()
             exit_code = api.exec_inspect(created["Id"])["ExitCode"]
-        return int(exit_code), b"".join(streams[1]), b"".join(streams[2])
+        return int(-1 if exit_code is None else exit_code), b"".join(streams[1]), b"".join(streams[2])
 
 
 def connect() -> Docker:
@@ -191,7 +193,7 @@ def translated() -> Iterator[None]:
 
     try:
         yield
-    except (DockerException, RequestException, TimeoutError) as error:
+    except (DockerException, RequestException, OSError) as error:
         text = str(getattr(error, "explanation", None) or error)
         if isinstance(error, NoConnection) or "Error while fetching server API version" in text:
             raise _absent() from None
@@ -241,8 +243,8 @@ def _state(details: Any) -> ContainerState:
         out_of_memory=bool(state.get("OOMKilled")),
         restarts=details.get("RestartCount", 0),
         started_at="" if state["StartedAt"].startswith("0001") else state["StartedAt"],
-        error=state.get("Error", ""),
         last_probe=str(probes[-1].get("Output", "")).strip() if probes else "",
+        labels=labels,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from stackgen.errors import DockerError, StackError
 from stackgen.parts import Exposure, Port
@@ -51,14 +51,12 @@ def port_findings(plan: Plan, docker: Docker) -> Iterator[StackError]:
         for port in service.ports:
             if port.exposure is Exposure.INTERNAL:
                 continue
-            project, container = owners.get(port.published, ("", ""))
-            if container and project == plan.name:
-                continue
-            holder = f"the container `{container}`" if container else "a program on this host"
-            reason = "taken" if container else _refusal(port)
+            project, container = _holder(owners, port)
+            reason = "" if container and project == plan.name else "taken" if container else _refusal(port)
             if reason:
                 origin = plan.origin(port.path)
                 where = f" ({origin})" if origin else ""
+                holder = f"the container `{container}`" if container else "a program on this host"
                 taken = f"is taken by {holder}" if reason == "taken" else f"cannot be had: {reason}"
                 hint = f"stop it (`ss -ltnp 'sport = :{port.published}'` names it), or write another `port` under `gateway`"
                 yield DockerError(
@@ -66,11 +64,23 @@ def port_findings(plan: Plan, docker: Docker) -> Iterator[StackError]:
                 )
 
 
+def _holder(owners: Mapping[tuple[str, int], tuple[str, str]], port: Port) -> tuple[str, str]:
+    """Project and name of a container on the very address, or where one of the two is every address of its kind."""
+    every = "::" if ":" in port.address else "0.0.0.0"  # noqa: S104
+    for (address, number), owner in owners.items():
+        same_kind = (":" in address) == (":" in port.address)
+        if number == port.published and (address == port.address or (same_kind and every in (address, port.address))):
+            return owner
+    return "", ""
+
+
 def _refusal(port: Port) -> str:
     """Why this very address and port cannot be bound; empty where they can."""
     family = socket.AF_INET6 if ":" in port.address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
             probe.bind((port.address, port.published))
         except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from importlib import resources
 from typing import Any
@@ -17,6 +17,7 @@ from stackgen.plan import Plan, service_url
 from stackgen.smoke.caller import call_all
 
 TIMEOUT_SECONDS = 120.0
+NOT_ASKED = "not asked"
 _UNAUTHORIZED = 401
 
 
@@ -75,7 +76,10 @@ def by_script(run: Callable[[str, bytes], tuple[int, bytes, bytes]]) -> Transpor
 
     def send(requests: Sequence[Request]) -> list[Reply]:
         job = {"timeout_seconds": TIMEOUT_SECONDS, "requests": [asdict(request) for request in requests]}
-        exit_code, output, errors = run(program, json.dumps(job).encode())
+        try:
+            exit_code, output, errors = run(program, json.dumps(job).encode())
+        except StackError as error:
+            return [Reply(error=f"the script inside the network cannot run: {error.message}")] * len(requests)
         if exit_code != 0:
             last = errors.decode(errors="replace").strip().splitlines()[-1:]
             return [
@@ -86,9 +90,18 @@ def by_script(run: Callable[[str, bytes], tuple[int, bytes, bytes]]) -> Transpor
     return send
 
 
+def masked(transport: Transport, mask: Callable[[str], str]) -> Transport:
+    """The same transport, with secrets taken out of what comes back before anybody shortens or shows it."""
+
+    def send(requests: Sequence[Request]) -> list[Reply]:
+        return [replace(reply, body=mask(reply.body), error=mask(reply.error)) for reply in transport(requests)]
+
+    return send
+
+
 def unreachable(reason: str) -> Transport:
     """Transport for a container that is not there."""
-    return lambda requests: [Reply(error=reason)] * len(requests)
+    return lambda requests: [Reply(error=f"{NOT_ASKED}: {reason}")] * len(requests)
 
 
 def run(plan: Plan, host: Transport, inside: Transport, keys: Mapping[str, str]) -> list[Result]:
@@ -126,9 +139,17 @@ def run(plan: Plan, host: Transport, inside: Transport, keys: Mapping[str, str])
 def diagnosis(results: Sequence[Result]) -> Iterator[str]:
     """One sentence per broken model: which hop is to blame."""
     engine = {(result.service, result.name, result.probe): result for result in results if result.hop is Hop.ENGINE}
+    through = [result for result in results if result.hop is Hop.GATEWAY]
+    if (
+        through
+        and not any(result.ok for result in through)
+        and not any(_is_to_blame(result) for result in engine.values())
+    ):
+        yield "no model answers through the gateway, and no engine is to blame: look at litellm and its key first"
+        return
     said: set[str] = set()
-    for result in results:
-        if result.ok or result.hop is not Hop.GATEWAY:
+    for result in through:
+        if result.ok:
             continue
         straight = engine.get((result.service, result.name, result.probe))
         if straight is not None and straight.ok:
@@ -140,6 +161,11 @@ def diagnosis(results: Sequence[Result]) -> Iterator[str]:
         if sentence not in said:
             said.add(sentence)
             yield sentence
+
+
+def _is_to_blame(result: Result) -> bool:
+    """Whether an engine was asked and gave no good reply."""
+    return result.complaint is not None and not result.complaint.startswith(NOT_ASKED)
 
 
 def _probes(plan: Plan) -> Iterator[tuple[Route, str, Probe]]:
@@ -188,7 +214,7 @@ def _judged(route: Route, name: str, probe: Probe, hop: Hop, reply: Reply) -> Re
         probe=probe.name,
         hop=hop,
         service=route.service,
-        complaint=probe.complaint(reply),
+        complaint=probe.judge(reply),
         seconds=reply.seconds,
     )
 

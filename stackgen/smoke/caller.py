@@ -6,6 +6,7 @@ Input (stdin): {"timeout_seconds": 60, "requests": [{"url", "headers", "body"}]}
 from __future__ import annotations
 
 import concurrent.futures
+import http.client
 import json
 import sys
 import time
@@ -28,14 +29,15 @@ def call(request: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
             message, timeout=timeout_seconds
         ) as answer:
-            _take(reply, answer)
+            _take(reply, answer, began + timeout_seconds)
     except urllib.error.HTTPError as error:
-        _take(reply, error)
+        with error:
+            _take_refusal(reply, error, began + timeout_seconds)
     except urllib.error.URLError as error:
         reply["error"] = f"no connection: {error.reason}"
     except TimeoutError:
         reply["error"] = f"no answer within {timeout_seconds:g} s"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reply["error"] = f"the connection broke: {error or type(error).__name__}"
     reply["seconds"] = round(time.monotonic() - began, 3)
     return reply
@@ -47,10 +49,29 @@ def call_all(requests: list[dict[str, Any]], timeout_seconds: float) -> list[dic
         return list(pool.map(lambda request: call(request, timeout_seconds), requests))
 
 
-def _take(reply: dict[str, Any], answer: Any) -> None:
+def _take(reply: dict[str, Any], answer: Any, deadline: float) -> None:
+    """Read an answer piece by piece: a server that drips must not hold us for ever."""
     reply["status"] = answer.status
     reply["content_type"] = answer.headers.get("Content-Type", "")
-    reply["body"] = answer.read(LARGEST_REPLY_BYTES).decode(errors="replace")
+    pieces: list[bytes] = []
+    size = 0
+    while size < LARGEST_REPLY_BYTES:
+        piece = answer.read1(65536)
+        if not piece:
+            break
+        pieces.append(piece)
+        size += len(piece)
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    reply["body"] = b"".join(pieces).decode(errors="replace")
+
+
+def _take_refusal(reply: dict[str, Any], error: Any, deadline: float) -> None:
+    """The body of a refusal is worth reading, but its status is what counts."""
+    try:
+        _take(reply, error, deadline)
+    except (OSError, ValueError, http.client.HTTPException):
+        reply["status"] = error.status
 
 
 def main() -> None:

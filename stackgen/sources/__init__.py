@@ -91,8 +91,11 @@ def load(path: FilePath) -> Loaded:
     Raises:
         SpecError: the file cannot be read at all.
     """
-    path = path / FILE_NAME if path.is_dir() else path
-    folder = path.absolute().parent
+    try:
+        path = path / FILE_NAME if path.is_dir() else path
+        folder = path.absolute().parent
+    except OSError as error:
+        raise SpecError([Problem(Place(str(path), 1, 1), f"the file cannot be read: {error.strerror}")]) from None
     try:
         document, problems = read(path, path.name)
     except SpecError as error:

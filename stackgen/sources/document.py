@@ -16,8 +16,10 @@ Path = tuple[str | int, ...]
 
 _LARGEST_FILE_BYTES = 16 * 1024 * 1024
 _MOST_NODES = 2_000_000
+_DEEPEST = 100
 _LONGEST_SHOWN = 60
 _TERMINAL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_DIRECTIVE = re.compile(r"^%(YAML|TAG)", re.MULTILINE)
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -102,6 +104,8 @@ def _text(path: FilePath, shown: str) -> str:
         raise SpecError([Problem(start, "this is a folder", "name the stack.yaml inside it")]) from None
     except PermissionError:
         raise SpecError([Problem(start, "the file may not be read", f"chmod u+r {shown}")]) from None
+    except OSError as error:
+        raise SpecError([Problem(start, f"the file cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise SpecError([Problem(Place(shown, line, 1), "this is not UTF-8 text", "save the file as UTF-8")]) from None
@@ -112,8 +116,14 @@ def _root(text: str, shown: str) -> Any:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
     from ruamel.yaml.reader import ReaderError  # noqa: PLC0415
 
+    directive = _DIRECTIVE.search(text)
+    if directive:
+        place = Place(shown, text[: directive.start()].count("\n") + 1, 1)
+        raise SpecError([Problem(place, "a %YAML or %TAG directive is not known here", "drop the line")])
     try:
         return YAML(typ="safe", pure=True).compose(text)
+    except RecursionError:
+        raise SpecError([Problem(Place(shown, 1, 1), "maps and lists are nested too deeply")]) from None
     except ReaderError as error:
         before = text[: error.position]
         place = Place(shown, before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1)
@@ -139,6 +149,8 @@ class _Reader:
 
     def plain(self, node: Any, path: Path) -> Any:
         self._nodes += 1
+        if len(path) > _DEEPEST:
+            raise SpecError([Problem(self._place(node), f"more than {_DEEPEST} levels; does an alias hold itself?")])
         if self._nodes > _MOST_NODES:
             raise SpecError(
                 [Problem(self._place(node), f"more than {_MOST_NODES} values; do aliases repeat each other?")]
@@ -184,27 +196,32 @@ class _Reader:
         yield from (pair for pair in node.value if pair[0].tag != f"{_TAG}merge")
         yield from merges
 
-    def _merged(self, node: Any, path: Path) -> Iterator[tuple[str, Any]]:
+    def _merged(self, node: Any, path: Path, depth: int = 0) -> Iterator[tuple[str, Any]]:
+        if depth > _DEEPEST:
+            raise SpecError([Problem(self._place(node), f"more than {_DEEPEST} levels; does an anchor merge itself?")])
         sources = node.value if type(node).__name__ == "SequenceNode" else [node]
         for source in sources:
             if type(source).__name__ != "MappingNode":
                 self.problems.append(Problem(self._place(source), "`<<` takes a map", "point it at an anchor on a map"))
                 continue
-            for key_node, value_node in source.value:
+            for key_node, value_node in self._pairs(source):
                 key = str(key_node.value)
-                if (*path, key) not in self.keys:
+                if key_node.tag == f"{_TAG}merge":
+                    yield from self._merged(value_node, path, depth + 1)
+                elif (*path, key) not in self.keys:
                     self.keys[(*path, key)] = self._place(key_node)
                     yield key, self.plain(value_node, (*path, key))
 
     def _scalar(self, node: Any) -> Any:
+        """A scalar by its tag; text that is nothing of the kind stays text, and its field says what it wants."""
         text, tag = str(node.value), str(node.tag).removeprefix(_TAG)
         match tag:
             case "null":
                 return None
             case "bool":
-                return text.lower() == "true"
+                return {"true": True, "false": False}.get(text.lower(), text)
             case "int":
-                return self._integer(text)
+                return _integer(text)
             case "float":
                 return self._float(node, text)
             case "str" | "timestamp":
@@ -212,13 +229,11 @@ class _Reader:
         self.problems.append(Problem(self._place(node), f"the tag {describe(node.tag)} is not known here", "drop it"))
         return text
 
-    @staticmethod
-    def _integer(text: str) -> int:
-        digits = text.replace("_", "")
-        return int(digits, 0) if digits.lstrip("+-")[:2].lower() in {"0x", "0o", "0b"} else int(digits)
-
-    def _float(self, node: Any, text: str) -> float:
-        number = float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
+    def _float(self, node: Any, text: str) -> Any:
+        try:
+            number = float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
+        except ValueError:
+            return text
         if not math.isfinite(number):
             self.problems.append(Problem(self._place(node), f"{describe(text)} is not a finite number"))
             return 0.0
@@ -226,3 +241,11 @@ class _Reader:
 
     def _place(self, node: Any) -> Place:
         return Place(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _integer(text: str) -> int | str:
+    digits = text.replace("_", "")
+    try:
+        return int(digits, 0) if digits.lstrip("+-")[:2].lower() in {"0x", "0o", "0b"} else int(digits)
+    except ValueError:
+        return text
