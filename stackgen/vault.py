@@ -167,8 +167,13 @@ def rendered_env_digest(folder: Path, out: Path) -> str | None:
 def keep_rendered_env_digest(folder: Path, out: Path, digest: str) -> None:
     """Remember the `.env` that was written, so that a later edit by hand is noticed."""
     state = _state(folder) | {os.path.relpath(out, folder): digest}
-    if state != _state(folder):
-        write_private(prepare(folder) / STATE_FILE, json.dumps({"rendered_env_sha256": state}, indent=2) + "\n")
+    if state == _state(folder):
+        return
+    path = prepare(folder) / STATE_FILE
+    try:
+        write_private(path, json.dumps({"rendered_env_sha256": state}, indent=2) + "\n")
+    except OSError as error:
+        raise StackError(f"what was written cannot be remembered: {error.strerror}", where=str(path)) from None
 
 
 def masker(values: Mapping[str, SecretValue]) -> Callable[[str], str]:
@@ -278,6 +283,4 @@ def _refuse_unfit(secret: Secret, value: str, path: Path) -> None:
         raise StackError(message, where=str(path), hint="a secret is one line of text")
     if _WEAK.match(value):
         message = f"the value of {secret.name} is a placeholder or a well-known example"
-        raise StackError(
-            message, where=str(path), hint="delete the line and render again: stackgen generates a strong one"
-        )
+        raise StackError(message, where=str(path), hint=_instead_of_weak(secret))

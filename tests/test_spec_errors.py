@@ -101,6 +101,12 @@ gateway:
         ),
         ("gateway: {cache: memcached}", "13:18", "`cache` must be 'none' or 'redis', not `memcached`", None),
         ("secrets: {HF_TOKN: {}}", "13:11", "the stack has no secret HF_TOKN", "did you mean `HF_TOKEN`?"),
+        (
+            "secrets: {VLLM_API_KEY: {required: true}}",
+            "13:36",
+            "stackgen generates VLLM_API_KEY where it is missing",
+            "drop the line",
+        ),
         ("name: twice", "13:1", "the key `name` is here twice", "the first one is on line 2"),
         ("gpus: {1: {card: l4}}", "13:8", "the key `1` is not text", 'write "1"'),
         ("gpus: !gpus {}", None, None, None),

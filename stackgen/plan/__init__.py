@@ -139,10 +139,13 @@ def _images(loaded: Loaded, spec: Spec, problems: list[Problem]) -> dict[str, Im
 
 def _secret_problems(loaded: Loaded, spec: Spec, engines: Mapping[str, Engine]) -> Iterator[Problem]:
     used = {model.engine for model in spec.models.values()} & set(engines)
-    known = {secret.name for name in used for secret in engines[name].secrets} | {
-        secret.name for secret in backing.SECRETS
-    }
-    for name in spec.secrets:
+    secrets = (*backing.SECRETS, *(secret for name in used for secret in engines[name].secrets))
+    known = {secret.name for secret in secrets}
+    generated = {secret.name for secret in secrets if secret.kind is SecretKind.GENERATED}
+    for name, setting in spec.secrets.items():
+        if name in generated and setting.required:
+            place = loaded.place(("secrets", name, "required"))
+            yield Problem(place, f"stackgen generates {name} where it is missing", "drop the line")
         if name not in known:
             yield Problem(
                 loaded.place(("secrets", name), of_key=True), f"the stack has no secret {name}", nearest(name, known)
