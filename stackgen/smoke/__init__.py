@@ -18,6 +18,8 @@ from stackgen.smoke.caller import call_all
 
 TIMEOUT_SECONDS = 120.0
 NOT_ASKED = "not asked"
+_AT_THE_DOOR = ("no connection", "no answer", "the connection broke", "HTTP 400", "HTTP 401", "HTTP 403")
+"""How complaints begin when the gateway itself is down or does not know the key; a wrong route gives 404 or 500."""
 _UNAUTHORIZED = 401
 
 
@@ -140,11 +142,8 @@ def diagnosis(results: Sequence[Result]) -> Iterator[str]:
     """One sentence per broken model: which hop is to blame."""
     engine = {(result.service, result.name, result.probe): result for result in results if result.hop is Hop.ENGINE}
     through = [result for result in results if result.hop is Hop.GATEWAY]
-    if (
-        through
-        and not any(result.ok for result in through)
-        and not any(_is_to_blame(result) for result in engine.values())
-    ):
+    at_the_door = all((result.complaint or "").startswith(_AT_THE_DOOR) for result in through)
+    if through and at_the_door and not any(_is_to_blame(result) for result in engine.values()):
         yield "no model answers through the gateway, and no engine is to blame: look at litellm and its key first"
         return
     said: set[str] = set()
