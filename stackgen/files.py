@@ -53,7 +53,7 @@ def write(
         StackError: the folder cannot be written; what was there is whole.
     """
     wanted = {file.path: file.text for file in files}
-    with _translated(folder, "written"):
+    with _translated(folder):
         recover(folder, wanted)
         manifest = read_manifest(folder)
         if not force:
@@ -76,8 +76,7 @@ def differences(folder: Path, files: Iterable[File]) -> Iterator[str]:
     """Unified diffs from what is on disk to what would be rendered; nothing where they are equal. `.env` is no part of it."""
     wanted = {file.path: file.text for file in files}
     for path in sorted(set(wanted) | set(read_manifest(folder))):
-        with _translated(folder, "read"):
-            old, new = _text(folder / path), wanted.get(path)
+        old, new = _text(folder / path), wanted.get(path)
         if old == new:
             continue
         shown = (old or "").encode(errors="surrogateescape").decode(errors="replace")
@@ -93,10 +92,11 @@ def differences(folder: Path, files: Iterable[File]) -> Iterator[str]:
 
 def hand_edits(folder: Path) -> list[str]:
     """Files that differ from what stackgen wrote, as the manifest knows it."""
-    with _translated(folder, "read"):
-        found = {path: _text(folder / path) for path in read_manifest(folder)}
-    known = read_manifest(folder)
-    return sorted(path for path, text in found.items() if text is None or digest(text) != known[path])
+    return sorted(
+        path
+        for path, known in read_manifest(folder).items()
+        if (text := _text(folder / path)) is None or digest(text) != known
+    )
 
 
 def is_interrupted(folder: Path) -> bool:
@@ -209,12 +209,12 @@ def _stack_of(folder: Path) -> str:
 
 
 @contextmanager
-def _translated(folder: Path, what: str) -> Iterator[None]:
-    """Errors of the file system become ours."""
+def _translated(folder: Path) -> Iterator[None]:
+    """Refusals of the file system while writing become ours."""
     try:
         yield
     except OSError as error:
-        message = f"the files cannot be {what}: {error.strerror or error}"
+        message = f"the files cannot be written: {error.strerror or error}"
         raise StackError(message, where=str(error.filename or folder)) from None
 
 
@@ -254,14 +254,26 @@ def _is_open(path: Path) -> bool:
 
 
 def _text(path: Path) -> str | None:
-    try:
-        return path.read_bytes().decode("utf-8", errors="surrogateescape")
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return None
+    content = _bytes(path)
+    return None if content is None else content.decode("utf-8", errors="surrogateescape")
 
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
+        return json.loads(_bytes(path) or b"")
+    except ValueError:
         return None
+
+
+def _bytes(path: Path) -> bytes | None:
+    """What a file holds; None where there is no such file.
+
+    Raises:
+        StackError: it is there and may not be read.
+    """
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    except OSError as error:
+        raise StackError(f"the files cannot be read: {error.strerror or error}", where=str(path)) from None

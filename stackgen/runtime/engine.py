@@ -108,8 +108,7 @@ class Docker:
 
         states = []
         with translated():
-            labels = [f"{PROJECT_LABEL}={project}", f"{ONE_OFF_LABEL}=False"]
-            listed = self._client.api.containers(all=True, filters={"label": labels})
+            listed = self._client.api.containers(all=True, filters={"label": _labels(project)})
             for entry in listed:
                 try:
                     states.append(_state(self._client.api.inspect_container(entry["Id"])))
@@ -132,8 +131,7 @@ class Docker:
         """Events of a stack's containers from a moment on (seconds since 1970), and a function that ends the stream."""
         kinds = ["start", "die", "oom", "health_status", "destroy"]
         with translated():
-            labels = [f"{PROJECT_LABEL}={project}", f"{ONE_OFF_LABEL}=False"]
-            filters = {"label": labels, "event": kinds, "type": "container"}
+            filters = {"label": _labels(project), "event": kinds, "type": "container"}
             stream = self._client.events(decode=True, since=since, filters=filters)
         return stream, stream.close
 
@@ -198,6 +196,11 @@ def translated() -> Iterator[None]:
         if isinstance(error, NoConnection) or "Error while fetching server API version" in text:
             raise _absent() from None
         raise explained(text) from None
+
+
+def _labels(project: str) -> list[str]:
+    """What the containers of a stack's services carry, and those of `compose run` do not."""
+    return [f"{PROJECT_LABEL}={project}", f"{ONE_OFF_LABEL}=False"]
 
 
 def _require_listener(host: str) -> None:

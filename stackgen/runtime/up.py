@@ -257,7 +257,7 @@ def _death(watch: _Watch, service: str, identifier: str, exit_code: int) -> NotH
 
 
 def _unhealthy(watch: _Watch, state: ContainerState) -> NotHealthyError:
-    probe = f"; its health check says: {_clean(watch, state.last_probe[-300:])}" if state.last_probe else ""
+    probe = f"; its health check says: {_clean(watch, state.last_probe)[-300:]}" if state.last_probe else ""
     return NotHealthyError(
         f"{state.service} is unhealthy{probe}{_log(watch, state.id)}", hint=_log_hint(watch, state.service)
     )
