@@ -72,6 +72,8 @@ def main() -> None:
         bare = cpu_seconds([sys.executable, "-c", BARE_APP, "--help"], folder)
         row("bare typer app --help (peer)", bare)
         row("stackgen --help", cpu_seconds([*STACKGEN, "--help"], folder), bare)
+        folder = folder / "large"  # a folder of rendered files belongs to one stack
+        folder.mkdir()
         for count in (10, 100, 1000):
             (folder / "stack.yaml").write_text(large_spec(count), encoding="utf-8")
             subprocess.run([*STACKGEN, "render"], cwd=folder, capture_output=True, check=True)
