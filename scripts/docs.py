@@ -1,7 +1,7 @@
 """Writes the generated parts of the docs, or (--check) fails where they are not what the code says.
 
-docs/commands.md is the help of every verb; docs/stack.schema.json the schema; README.md holds blocks between
-`<!-- begin NAME -->` and `<!-- end NAME -->`.
+docs/commands.md is the help of every verb; docs/stack.schema.json the schema. README.md, docs/coverage.md, docs/stack.md and
+docs/profiles.md hold blocks between `<!-- begin NAME -->` and `<!-- end NAME -->`; reference.py writes those of the last two.
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import reference
+import yaml
 
 from stackgen import plan as planning
 from stackgen import sources
+from stackgen.engines import ENGINES
 from stackgen.plan import schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,11 +31,19 @@ def generated() -> Iterator[tuple[Path, str]]:
     """Every generated file with its text."""
     yield ROOT / "docs" / "commands.md", commands()
     yield ROOT / "docs" / "stack.schema.json", json.dumps(schema.of_spec(), indent=2, ensure_ascii=False) + "\n"
-    plan = planning.make(sources.load(ROOT / "examples" / "article-core" / "stack.yaml"))
-    yield (
-        ROOT / "README.md",
-        with_block((ROOT / "README.md").read_text(encoding="utf-8"), "plan", planning.as_text(plan)),
-    )
+    spec = ROOT / "examples" / "archi-llm" / "stack.yaml"
+    plan = planning.make(sources.load(spec))
+    readme, coverage = ROOT / "README.md", ROOT / "docs" / "coverage.md"
+    shown = {
+        "example": f"```yaml\n{spec.read_text(encoding='utf-8')}```\n",
+        "plan": f"```text\n{planning.as_text(plan)}```\n",
+    }
+    yield readme, with_blocks(readme.read_text(encoding="utf-8"), shown)
+    for name, filled in (("stack", reference.of_stack()), ("profiles", reference.of_profiles())):
+        page = ROOT / "docs" / f"{name}.md"
+        yield page, with_blocks(page.read_text(encoding="utf-8"), filled)
+    filled = {"engines": engines(), "traps": traps()}
+    yield coverage, with_blocks(coverage.read_text(encoding="utf-8"), filled)
 
 
 def commands() -> str:
@@ -56,7 +69,44 @@ def with_block(text: str, name: str, content: str) -> str:
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not pattern.search(text):
         raise SystemExit(f"there is no block {name!r}")
-    return pattern.sub(lambda _: f"{begin}```text\n{content}```\n{end}", text)
+    return pattern.sub(lambda _: f"{begin}{content}{end}", text)
+
+
+def with_blocks(text: str, filled: Mapping[str, str]) -> str:
+    """A text with all of its blocks filled anew; one that nothing fills is an error too."""
+    unknown = set(re.findall(r"<!-- begin (.*) -->", text)) - set(filled)
+    if unknown:
+        raise SystemExit(f"nothing fills the blocks {sorted(unknown)}")
+    for name, content in filled.items():
+        text = with_block(text, name, content)
+    return text
+
+
+def engines() -> str:
+    """The engines there are, as a table."""
+    rows = (
+        f"| [{name}]({engine.docs}) | {', '.join(sorted(engine.modalities))} | `engine: {name}` |"
+        for name, engine in sorted(ENGINES.items())
+    )
+    return "\n".join(("| engine | it serves | how to ask for it |", "| --- | --- | --- |", *rows, ""))
+
+
+def traps() -> str:
+    """The trap map as a table: every mistake with what keeps it out."""
+    entries = yaml.safe_load((ROOT / "tests" / "traps" / "map.yaml").read_text(encoding="utf-8"))
+    rows = (f"| {number} | {entry['title']} | {kept_out(entry)} |" for number, entry in entries.items())
+    return "\n".join(("| | what people copy | what keeps it out |", "| --- | --- | --- |", *rows, ""))
+
+
+def kept_out(entry: dict[str, Any]) -> str:
+    """What the map says about one mistake, in one cell."""
+    ways = [f"render: {', '.join(f'`{name}`' for name in entry['test'])}"] if "test" in entry else []
+    refusal = entry.get("preflight", {})
+    ways += [refusal["existing"]] if "existing" in refusal else []
+    ways += [f"planned: {refusal['planned']}"] if "planned" in refusal else []
+    ways += [f"later: {entry['later']}"] if "later" in entry else []
+    ways += [f"not ours: {entry['not_ours']}"] if "not_ours" in entry else []
+    return "; ".join(ways)
 
 
 def main() -> None:

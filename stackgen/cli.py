@@ -116,7 +116,7 @@ def up(
         ),
     ] = None,
 ) -> None:
-    """Render what changed, start the stack, and wait until every service is healthy."""
+    """Render what changed, start the stack, wait until every service is healthy, make declared teams and keys."""
     from stackgen import files, runtime, vault, verbs
 
     stack = verbs.open_stack(file, out)
@@ -147,6 +147,7 @@ def up(
         console.interrupted("containers that exist go on; `stackgen up` continues, `stackgen down` removes them")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     console.say(f"{stack.plan.name} is up after {seconds:.0f} s: {stack.plan.gateway_url}/v1", "ok")
+    _settle_access(stack, rendered)
     console.say("next: stackgen check")
 
 
@@ -206,7 +207,7 @@ def check(
     static: Annotated[bool, typer.Option("--static", help="Only what needs no running stack.")] = False,
     form: Annotated[Format, typer.Option("--format", help="How the report is written.")] = Format.table,
 ) -> None:
-    """Prove the files, then send real requests to every model, through the gateway and straight to its engine."""
+    """Prove the files, send real requests to every model, at the gateway and at its engine, compare teams and keys."""
     from stackgen import verbs
 
     stack = verbs.open_stack(file, out)
@@ -270,6 +271,23 @@ def _tell_rendered(rendered: Rendered, stack: Stack) -> None:
         f"{len(written.changed)} changed, {len(written.unchanged)} as before" if written.changed else "nothing changed"
     )
     console.say(f"{stack.out}: {what}", "ok")
+
+
+def _settle_access(stack: Stack, rendered: Rendered) -> None:
+    """Tell what became of declared teams and keys; one that failed does not keep the others from being made."""
+    from stackgen import access, verbs
+
+    entries = verbs.settle_access(stack, rendered.values)
+    if entries:
+        console.say(f"teams and keys at the gateway ({access.NOT_REHEARSED}):")
+    for entry in entries:
+        if not entry.has_failed:
+            console.say(str(entry))
+    failures = list(access.failures(entries))
+    for failure in failures:
+        console.failure(failure)
+    if failures:
+        raise typer.Exit(ExitCode.PROBLEM)
 
 
 def _tell_progress(step: Progress) -> None:

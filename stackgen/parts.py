@@ -12,13 +12,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from stackgen.facts import Card
+from stackgen.facts import Card, Scratch
 from stackgen.sources import Origin, Path
-from stackgen.spec import Model, Pin
+from stackgen.spec import Build, ImageChoice, Model
 
 THIS_HOST = "local"
 ENGINE_NETWORK = "engines"
 DATA_NETWORK = "data"
+CLIENT_NETWORK = "clients"
+OUTSIDE_NETWORK = "outside"
 _BY_DEFAULT = "engine default"
 
 
@@ -68,16 +70,22 @@ class Arg:
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """A pinned image."""
+    """An image by its exact name. `version` is that of the program inside."""
 
     family: str
-    pin: Pin
-    origin: Origin
+    reference: str
+    version: str
+    origin: Origin | None
+
+    @classmethod
+    def chosen(cls, family: str, choice: ImageChoice, version: str, origin: Origin | None) -> Image:
+        """The image that a profile pins or a spec names."""
+        return cls(family=family, reference=choice.reference, version=choice.version or version, origin=origin)
 
     @property
-    def reference(self) -> str:
-        """`repository:tag`."""
-        return f"{self.pin.repository}:{self.pin.tag}"
+    def release(self) -> tuple[int, ...]:
+        """The numbers of the version, for comparing: 0.32.0 is (0, 32, 0)."""
+        return tuple(int(part) for part in self.version.split(".") if part.isdigit())
 
 
 class Exposure(Enum):
@@ -107,6 +115,8 @@ class Storage:
     holds: str
     shared: bool = True
     size_estimate_gib: float | None = None
+    owner: int = 0
+    """Number of the user who writes it; a folder of the host must be that user's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +128,33 @@ class Mount:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a container may take of its host; None where nothing is said.
+
+    Too little memory kills; too few processors slow down.
+    """
+
+    memory_gib: float | None
+    pids: int
+    """Processes and threads together."""
+    cpus: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConfigFile:
-    """A rendered file that a service reads. `dialect` names the renderer that writes its content."""
+    """A rendered file that a service reads. `dialect` names the renderer that writes its content; TEXT is there already."""
 
     dialect: str
     path: str
+    target: str
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bind:
+    """A file or folder of the host at a path of the container, read-only."""
+
+    source: str
     target: str
 
 
@@ -139,10 +171,12 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True)
 class Dependency:
-    """Another service that must be healthy before this one starts."""
+    """Another service that should be healthy before this one starts."""
 
     service: str
     why: str
+    required: bool = True
+    """Whether this one must not start without it; else it only waits its turn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,20 +203,36 @@ class Service:
     name: str
     image: Image
     why: str
-    health: Health
+    health: Health | None
     start_budget_seconds: int
+    limits: Limits
     command: tuple[Arg, ...] = ()
     environment: Mapping[str, Arg] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
     mounts: tuple[Mount, ...] = ()
-    scratch: tuple[str, ...] = ()
-    """Paths that live in memory and die with the container."""
+    scratch: tuple[Scratch, ...] = ()
+    read_only: bool = False
+    """Whether only mounts and scratch can be written."""
+    locked: bool = True
+    """Whether all rights of the root user are taken away but those of `capabilities`."""
+    capabilities: tuple[str, ...] = ()
+    """Rights of the root user that are left; all others are taken away."""
     config_files: tuple[ConfigFile, ...] = ()
+    binds: tuple[Bind, ...] = ()
     needs: tuple[Dependency, ...] = ()
     networks: tuple[str, ...] = ()
     gpus: tuple[Gpu, ...] = ()
     shared_memory_gib: int | None = None
+    unlimited: tuple[str, ...] = ()
+    """Limits of the system (ulimits) that are lifted for it."""
+    extra_hosts: tuple[str, ...] = ()
+    """Names of this host inside the container."""
     stop_seconds: int = 30
+    job: bool = False
+    """Whether it does its work once and ends, instead of going on."""
+    build: Build | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict)
+    """Keys in the words of Compose that are laid over the rendered ones, last."""
     host: str = THIS_HOST
     replicas: int = 1
     metrics: Metrics | None = None
@@ -230,9 +280,11 @@ class Instance:
     gpus: tuple[Gpu, ...] = ()
     tensor_parallel: int = 1
     after: tuple[str, ...] = ()
-    """Instances on the same card that must be healthy first."""
+    """Instances on the same card that start first."""
     host: str = THIS_HOST
     replica: int = 0
+    python: Image | None = None
+    """Image with Python, for the job that fetches its models."""
 
     @property
     def on_gpu(self) -> bool:
@@ -256,6 +308,18 @@ class Need:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Quirks:
+    """What a request to this model must know about it beyond its modality."""
+
+    voice: str = ""
+    """Voice that is asked to speak; empty where the model has one alone."""
+    language: str = "en"
+    """Language of the voice, such as `de` or `pt-BR`."""
+    tools: bool = False
+    """Whether the model calls tools."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Route:
     """How the gateway reaches one model for one modality, in no gateway's spelling."""
 
@@ -267,13 +331,31 @@ class Route:
     provider: str
     """How the gateway is told to speak to the engine: a key of facts/gateway.json."""
     service: str
+    """Service that serves it; of a server that stackgen does not run, its id in the spec."""
     port: int
+    """Port of the service; 0 where stackgen does not run the server."""
     base_path: str
     """What the gateway is given after the port, such as /v1; empty for the root. Never ends in a slash."""
     endpoint: str
     """The engine's own path for this modality; base_path and what the provider appends must give exactly this."""
     key: Secret | None
-    longest_request: int | None = None
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    """What the gateway tells the engine with every request, in the gateway's words."""
+    information: Mapping[str, Value] = field(default_factory=dict)
+    """What the gateway knows about the model, in the gateway's words."""
+    probe_endpoint: str = ""
+    """Where the engine itself takes OpenAI's requests, if `endpoint` speaks another dialect; empty: at `endpoint`."""
+    quirks: Quirks = Quirks()
+
+    @property
+    def base_url(self) -> str:
+        """What the gateway is told; of a server that stackgen does not run, the whole `base_path`, perhaps empty."""
+        return service_url(self.service, self.port, self.base_path) if self.port else self.base_path
+
+    @property
+    def url(self) -> str:
+        """Where requests of this modality must arrive; empty where only the gateway knows."""
+        return service_url(self.service, self.port, self.endpoint) if self.port else self.endpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,6 +367,8 @@ class Engine:
     modalities: frozenset[str]
     many_models: bool
     """Whether one process serves several models."""
+    many_cards: bool
+    """Whether one process can use several cards."""
     port: int
     fields: frozenset[str]
     """Keys of a model, beyond those common to all, that this engine honours."""
@@ -294,11 +378,27 @@ class Engine:
     """Every secret that its services may be given."""
     own_flags: Mapping[str, str]
     """Flags that stackgen writes itself, with what to do instead of giving them in `extra_args`."""
+    process_options: frozenset[str]
+    """Options that a process has only once, so that its models must agree on them."""
+    fetches: bool
+    """Whether a job fetches its models after it started."""
     memory_share: str
     """Option that holds the share of a card which the engine takes at once when it starts; empty where it takes what it needs."""
+    complaints: Callable[[ServedModel], Iterator[tuple[Path, str, str]]]
+    """What only the engine knows to be wrong with a model: path below the model, message, hint."""
     need: Callable[[Instance, Card, int], Need | None]
     services: Callable[[Instance], tuple[Service, ...]]
     routes: Callable[[Instance], tuple[Route, ...]]
+
+
+def no_complaints(_served: ServedModel) -> Iterator[tuple[Path, str, str]]:
+    """For engines that know nothing beyond what the planner checks."""
+    return iter(())
+
+
+def service_url(service: str, port: int, path: str = "") -> str:
+    """The one place where the URL of a service is built; names resolve inside the stack's networks."""
+    return f"http://{service}:{port}{path}"
 
 
 def secrets_of(value: Value) -> Iterator[Secret]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from stackgen import smoke
+from stackgen import access, smoke
 
 JSON_VERSION = 1
 
@@ -44,13 +44,14 @@ class Report:
     static: list[Finding] = field(default_factory=list)
     containers: list[Finding] = field(default_factory=list)
     results: list[smoke.Result] = field(default_factory=list)
+    access: list[Finding] = field(default_factory=list)
+    """Teams and keys at the gateway."""
 
     @property
     def ok(self) -> bool:
         """Whether nothing failed."""
-        return not any(finding.complaints for finding in (*self.static, *self.containers)) and all(
-            result.ok for result in self.results
-        )
+        findings = (*self.static, *self.containers, *self.access)
+        return not any(finding.complaints for finding in findings) and all(result.ok for result in self.results)
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Lines of a table: state, what, way, time, words."""
@@ -67,6 +68,8 @@ class Report:
                 f"{result.seconds:.2f} s",
                 words,
             )
+        for finding in self.access:
+            yield finding.state, finding.name, "gateway", "", finding.words
 
     def sentences(self) -> Iterator[str]:
         """What to make of it."""
@@ -105,6 +108,26 @@ class Report:
                 }
                 for result in self.results
             ],
+            "access": [finding(entry) for entry in self.access],
             "diagnosis": list(smoke.diagnosis(self.results)),
             "warnings": list(self.warnings),
         }
+
+
+def access_finding(entry: access.Entry) -> Finding:
+    """What `check` says about a declared team or key beside what the gateway has."""
+    name = entry.wanted.what
+    if entry.state is access.State.UNANSWERED:
+        return Finding(name, skipped=f"{entry.words}; {access.NOT_REHEARSED}")
+    if entry.state is access.State.FAILED:
+        return Finding(name, (f"{entry.words}; {access.NOT_REHEARSED}",), hint=entry.hint)
+    if entry.state is not access.State.SAME:
+        words = entry.words or "the gateway does not have it"
+        return Finding(name, (f"{words}; {access.NOT_REHEARSED}",), hint="stackgen up")
+    return Finding(name, (entry.closed,) if entry.closed else (), hint="mend it in the gateway's UI")
+
+
+def access_skipped(wanted: Iterable[access.Wanted], reason: str) -> Iterator[Finding]:
+    """Declared teams and keys that nobody could ask about."""
+    for entry in wanted:
+        yield Finding(entry.what, skipped=f"{reason}; {access.NOT_REHEARSED}")

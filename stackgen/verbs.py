@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from stackgen import files, render, runtime, smoke, sources, vault
+from stackgen import access, files, render, runtime, smoke, sources, vault
 from stackgen import plan as planning
 from stackgen.backing import litellm
 from stackgen.errors import DockerError, StackError
@@ -16,9 +17,11 @@ from stackgen.plan import Plan
 from stackgen.render.compose import CONTENT_LABEL
 from stackgen.render.env import env_file
 from stackgen.render.litellm import complaints as gateway_complaints
-from stackgen.report import Finding, Report
+from stackgen.report import Finding, Report, access_finding, access_skipped
 
 OUTPUT_FOLDER = "rendered"
+
+_to_the_gateway = partial(smoke.from_this_host, timeout_seconds=access.TIMEOUT_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,10 @@ class Stack:
     plan: Plan
     folder: Path
     out: Path
+
+    def files(self) -> tuple[render.File, ...]:
+        """What is rendered, seen from where it is written."""
+        return render.files(self.plan, os.path.relpath(self.folder, self.out))
 
 
 @dataclass(frozen=True)
@@ -71,13 +78,13 @@ def render_stack(stack: Stack, *, force: bool = False) -> Rendered:
         DriftError: a file was edited by hand.
         StackError: secrets or files cannot be read or written.
     """
-    rendered = render.files(stack.plan)
+    rendered = stack.files()
     with vault.locked(stack.folder):
         found = vault.settle(
             stack.folder,
             stack.plan.secrets,
             environment=os.environ,
-            volume_exists=lambda volume: _volume_exists(f"{stack.plan.name}_{volume}"),
+            volume_exists=lambda volume: _holds_data(stack.plan, volume),
         )
         env = env_file(stack.plan, {name: value.reveal() for name, value in found.values.items()})
         known = vault.rendered_env_digest(stack.folder, stack.out)
@@ -88,7 +95,7 @@ def render_stack(stack: Stack, *, force: bool = False) -> Rendered:
 
 def differences(stack: Stack) -> list[str]:
     """Unified diffs between the output folder and what would be rendered now."""
-    return list(files.differences(stack.out, render.files(stack.plan)))
+    return list(files.differences(stack.out, stack.files()))
 
 
 def static_report(stack: Stack) -> Report:
@@ -102,8 +109,22 @@ def add_live(report: Report, stack: Stack) -> None:
         docker = runtime.connect()
         report.containers += _container_findings(stack, docker)
         report.results += _live_results(stack, docker)
+        report.access += _access_findings(stack, docker)
     except StackError as error:
         report.containers.append(Finding("running stack", (error.message,), hint=error.hint))
+        report.access += access_skipped(access.wanted(stack.plan), "nobody could look at the running stack")
+
+
+def settle_access(stack: Stack, values: Mapping[str, vault.SecretValue]) -> list[access.Entry]:
+    """Make the declared teams and keys at the gateway; none where it has no database.
+
+    Returns:
+        How each stands now; those that failed are for `access.failures`.
+
+    Raises:
+        StackError: a value that is needed is not there.
+    """
+    return access.settle(stack.plan, _to_the_gateway, values) if access.wanted(stack.plan) else []
 
 
 def leftovers(name: str, docker: runtime.Docker, *, volumes: bool) -> list[str]:
@@ -139,11 +160,13 @@ def _static_findings(stack: Stack) -> Iterator[Finding]:
 def _container_findings(stack: Stack, docker: runtime.Docker) -> Iterator[Finding]:
     """Whether every service of the plan runs and is healthy, and whether foreign ones are left over."""
     states = {state.service: state for state in docker.containers(stack.plan.name)}
-    digests = {file.path: file.digest for file in render.files(stack.plan)}
+    digests = {file.path: file.digest for file in stack.files()}
     for service in stack.plan.services:
         state = states.get(service.name)
         if state is None:
             yield Finding(service.name, ("it has no container",), hint="stackgen up")
+        elif service.job and (state.is_done or state.status == "running"):
+            yield Finding(service.name, skipped="" if state.is_done else "it is still at work")
         elif not state.is_ready:
             health = f", {state.health}" if state.health else ""
             code = f" (exit code {state.exit_code})" if state.is_dead else ""
@@ -186,8 +209,21 @@ def _live_results(stack: Stack, docker: runtime.Docker) -> list[smoke.Result]:
     return smoke.run(stack.plan, smoke.masked(smoke.from_this_host, mask), smoke.masked(inside, mask), values)
 
 
+def _access_findings(stack: Stack, docker: runtime.Docker) -> Iterator[Finding]:
+    """Whether the declared teams and keys are at the gateway, as they are declared."""
+    wanted = access.wanted(stack.plan)
+    states = docker.containers(stack.plan.name) if wanted else []
+    if not any(state.service == litellm.NAME and state.status == "running" for state in states):
+        yield from access_skipped(wanted, f"{litellm.NAME} does not run")
+        return
+    values = vault.read(stack.folder / vault.FOLDER / vault.FILE)
+    secrets = {name: vault.SecretValue(value) for name, value in values.items()}
+    for entry in access.look(stack.plan, _to_the_gateway, secrets):
+        yield access_finding(entry)
+
+
 def _drift(stack: Stack) -> Finding:
-    rendered = render.files(stack.plan)
+    rendered = stack.files()
     if files.is_interrupted(stack.out):
         return Finding("files", ("a write was interrupted",), hint="stackgen render")
     if not (stack.out / render.COMPOSE_FILE).exists():
@@ -211,9 +247,13 @@ def _differs(path: Path, text: str) -> bool:
         return True
 
 
-def _volume_exists(name: str) -> bool:
-    """Whether data waits in a volume; on a machine without an engine there is none."""
+def _holds_data(plan: Plan, storage: str) -> bool:
+    """Whether data waits in a storage; on a machine without an engine no volume does."""
+    place = plan.places.get(storage)
+    if place and place.path:
+        folder = Path(place.path)
+        return folder.is_dir() and any(folder.iterdir())
     try:
-        return runtime.connect().has_volume(name)
+        return runtime.connect().has_volume(place.volume if place and place.volume else f"{plan.name}_{storage}")
     except StackError:
         return False

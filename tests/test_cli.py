@@ -95,7 +95,7 @@ def test_render_check_shows_a_diff_and_ends_with_1(run):
         "render", "--check", spec=SMALL.replace("modalities: [chat]", "modalities: [chat]\n    context: 2048")
     )
     assert code == 1
-    assert '-      - "4096"  # profiles/cpu.yaml:18' in out
+    assert '-      - "4096"  # profiles/cpu.yaml:28' in out
     assert '+      - "2048"  # stack.yaml:9' in out
     assert "files would change" in err
     assert ".env" not in re.findall(r"^\+\+\+ (.*)$", out, re.MULTILINE)
@@ -185,8 +185,8 @@ def test_check_static_finds_drift_edits_and_a_wrong_route(run, tmp_path):
             "general_settings.master_key must be os.environ/LITELLM_MASTER_KEY",
         ),
         ('mode: "embedding"', 'mode: "chat"', "`embed`: mode is chat, must be embedding"),
-        ('model_name: "embed"', 'model_name: "embd"', "`embed` has no entry"),
-        ("infinity/embed", "openai/embed", "`embed`: the provider openai has no embedding"),
+        ('model_name: "embed"', 'model_name: "embd"', "`embed`: the entry embed@infinity is named embd"),
+        ("infinity/embed", "ollama_chat/embed", "`embed`: the provider ollama_chat has no embedding"),
         ("infinity/embed", "infinity/other", "`embed`: asks infinity for the model other, which serves it as embed"),
         (
             "os.environ/INFINITY_API_KEY",

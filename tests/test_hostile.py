@@ -16,17 +16,34 @@ import shutil
 import subprocess
 import unicodedata
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
 import yaml
-from hostile import HOSTILE, literal
+from hostile import HOSTILE
+from hostile_fields import (
+    COMPOSE,
+    CPU_MODEL,
+    EMBED,
+    EMBED_PIN,
+    FIELDS,
+    GATEWAY,
+    KEY,
+    PROFILE,
+    RUNBOOK,
+    SPEC,
+    Field,
+    Where,
+    at,
+    emitted,
+)
+from hostile_together import ALONE, ANY, ENV, NAMES, REFERENCES, RICH, RICH_PROFILE, TOGETHER
 from pydantic import BaseModel
 from support import lacking
 
@@ -43,202 +60,9 @@ from stackgen.render.yaml import dump
 from stackgen.runtime import compose
 from stackgen.spec import Profile, Spec
 
-Where = tuple[str | int, ...]
-"""Keys and positions that lead to a place in a document."""
-
-COMPOSE, GATEWAY, RUNBOOK = "docker-compose.yml", "litellm/config.yaml", "RUNBOOK.md"
-KEY = "<key>"
-"""In a path: the text is a key, not a value."""
 IMAGE = "redis:8.0.2"
 LEAKS = {"X": "LEAKED"}
 """What must not take the place of `$X`."""
-
-SPEC: dict[str, Any] = {
-    "version": 1,
-    "name": "base",
-    "profiles": ["own"],
-    "gpus": {"a0": {"card": "a100-80gb", "uuid": "GPU-00000000"}},
-    "models": {
-        "chat": {
-            "source": "Qwen/Qwen3-0.6B",
-            "engine": "vllm",
-            "modalities": ["chat"],
-            "public_names": ["talk"],
-            "gpus": ["a0"],
-            "options": {"gpu_memory_utilization": 0.5},
-        },
-    },
-    "gateway": {"database": False},
-}
-EMBED: dict[str, Any] = {
-    "source": "sentence-transformers/all-MiniLM-L6-v2",
-    "engine": "infinity",
-    "modalities": ["embedding"],
-    "gpus": ["a0"],
-}
-"""Joins SPEC for the fields that need it; what is not there costs no time."""
-PROFILE: dict[str, Any] = {
-    "about": "pins for cards and for the processor",
-    "images": {
-        "vllm": {"repository": "vllm/vllm-openai", "tag": "v0.32.0", "version": "0.32.0", "evidence": "a test"},
-    },
-}
-EMBED_PIN = {"repository": "michaelf34/infinity", "tag": "0.0.77", "version": "0.0.77", "evidence": "a test"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Field:
-    """A place that takes text. `where` is what the walk over the models calls it, `path` a real one in SPEC or PROFILE."""
-
-    where: str
-    path: Where
-    lands: tuple[Where, ...] = ()
-    """Where the text must turn up: a file and a path in it; a word for a list means the item behind that word."""
-    prefix: str = ""
-    """Stands before the text, so that some strings pass the pattern of the field."""
-    harmless: str = "harmless"
-    never: bool = False
-    """Whether nothing that begins with the prefix is accepted."""
-    entry: Any = None
-    """What stands under the key, where the text is a key."""
-    also: Where = ()
-    """Another place of the same file that must say the same."""
-
-    def __str__(self) -> str:
-        return f"{self.where} {self.prefix}".strip()
-
-    def written(self, text: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Spec and profile with the text in this field."""
-        documents = {"spec": copy.deepcopy(SPEC), "profile": copy.deepcopy(PROFILE)}
-        if {"embed", "infinity"} & {*self.path, *self.also}:
-            documents["spec"]["models"]["embed"] = copy.deepcopy(EMBED)
-            documents["profile"]["images"]["infinity"] = EMBED_PIN
-        document = documents[self.where.split(".")[0]]
-        inner: Any = document
-        for part, below in pairwise(self.path):
-            inner = inner[part] if isinstance(inner, list) else inner.setdefault(part, [] if below == 0 else {})
-        last = self.path[-1]
-        if last == KEY:
-            inner[text] = self.entry
-        elif last == 0:
-            inner[:] = [text]
-        else:
-            inner[last] = text
-        if self.also:
-            at(document, self.also[:-1])[self.also[-1]] = text
-        return documents["spec"], documents["profile"]
-
-
-def of_spec(where: str, path: Where, *lands: Where, **more: Any) -> Field:
-    return Field(where=f"spec.{where}", path=path, lands=lands, **more)
-
-
-def of_profile(where: str, path: Where, *lands: Where, **more: Any) -> Field:
-    return Field(where=f"profile.{where}", path=path, lands=lands, **more)
-
-
-def in_service(name: str, *path: str | int) -> Where:
-    return (COMPOSE, "services", name, *path)
-
-
-def options() -> Iterator[Field]:
-    """The options that are text, said in a model and said in a profile."""
-    names = {
-        "vllm": ("quantization", "kv_cache_dtype", "tool_call_parser", "reasoning_parser", "revision"),
-        "infinity": ("revision",),
-    }
-    model, service = {"vllm": "chat", "infinity": "embed"}, {"vllm": "vllm-chat", "infinity": "infinity-a0"}
-    for engine, fields in names.items():
-        for name in fields:
-            lands = in_service(service[engine], "command", f"--{name.replace('_', '-')}")
-            yield of_spec(f"models.*.options.{engine}.{name}", ("models", model[engine], "options", name), lands)
-            yield of_profile(f"engines.*.options.{engine}.{name}", ("engines", engine, "options", name), lands)
-
-
-CPU_MODEL = {"source": "Qwen/Qwen3-0.6B", "engine": "vllm", "modalities": ["chat"], "gpus": []}
-PIN = PROFILE["images"]["vllm"]
-DEVICE = in_service("vllm-chat", "deploy", "resources", "reservations", "devices", 0, "device_ids", 0)
-CHAT_IMAGE = in_service("vllm-chat", "image")
-NAME = (GATEWAY, "model_list", 0, "model_name")
-PORT = in_service("litellm", "ports", 0)
-
-FIELDS = (
-    of_spec("name", ("name",), (COMPOSE, "name")),
-    of_spec("profiles[]", ("profiles", 0), harmless="own"),
-    of_spec(
-        "gpus.<key>",
-        ("gpus", KEY),
-        in_service("infinity-harmless"),
-        entry={"card": "a100-80gb", "uuid": "GPU-11111111"},
-        also=("models", "embed", "gpus", 0),
-    ),
-    of_spec("gpus.*.card", ("gpus", "a0", "card"), harmless="h100-80gb"),
-    of_spec("gpus.*.uuid", ("gpus", "a0", "uuid"), DEVICE, harmless="GPU-beefbeef"),
-    of_spec("gpus.*.uuid", ("gpus", "a0", "uuid"), DEVICE, prefix="GPU-8a1c0000", harmless="beef"),
-    of_spec("secrets.<key>", ("secrets", KEY), entry={"required": False}, harmless="HF_TOKEN"),
-    of_spec(
-        "models.<key>",
-        ("models", KEY),
-        in_service("vllm-harmless"),
-        (GATEWAY, "model_list", 1, "model_name"),
-        (GATEWAY, "model_list", 1, "litellm_params", "model"),
-        entry=CPU_MODEL,
-    ),
-    of_spec("models.*.source", ("models", "chat", "source"), in_service("vllm-chat", "command", 0)),
-    of_spec("models.*.source", ("models", "chat", "source"), in_service("vllm-chat", "command", 0), prefix="/models/"),
-    of_spec("models.*.engine", ("models", "chat", "engine"), harmless="vllm"),
-    of_spec("models.*.modalities[]", ("models", "chat", "modalities", 0), harmless="chat"),
-    of_spec("models.*.public_names[]", ("models", "chat", "public_names", 0), NAME),
-    of_spec("models.*.instance", ("models", "embed", "instance"), in_service("infinity-harmless")),
-    of_spec("models.*.gpus[]", ("models", "chat", "gpus", 0), harmless="a0"),
-    of_spec(
-        "models.*.extra_args[]",
-        ("models", "chat", "extra_args", 0),
-        in_service("vllm-chat", "command", -1),
-        harmless="--enable-log-requests",
-    ),
-    of_spec(
-        "models.*.extra_args[]",
-        ("models", "chat", "extra_args", 0),
-        in_service("vllm-chat", "command", -1),
-        prefix="--chat-template=",
-    ),
-    of_spec("models.*.options.<key>", ("models", "chat", "options", KEY), entry="x", harmless="revision"),
-    of_spec(
-        "models.*.environment.<key>",
-        ("models", "chat", "environment", KEY),
-        in_service("vllm-chat", "environment", "harmless"),
-        entry="x",
-    ),
-    of_spec(
-        "models.*.environment.*", ("models", "chat", "environment", "H"), in_service("vllm-chat", "environment", "H")
-    ),
-    of_spec("gateway.address", ("gateway", "address"), PORT, harmless="10.9.8.7"),
-    of_spec("gateway.address", ("gateway", "address"), PORT, prefix="fe80::", harmless="9"),
-    of_spec("gateway.address", ("gateway", "address"), prefix="fe80::1%", never=True),
-    of_profile("about", ("about",)),
-    of_profile("gateway.address", ("gateway", "address"), PORT, harmless="10.9.8.7"),
-    of_profile("images.<key>", ("images", KEY), entry=PIN, harmless="postgres"),
-    of_profile("images.*.repository", ("images", "vllm", "repository"), CHAT_IMAGE),
-    of_profile("images.*.repository", ("images", "vllm", "repository"), CHAT_IMAGE, prefix="registry.example/"),
-    of_profile("images.*.tag", ("images", "vllm", "tag"), CHAT_IMAGE),
-    of_profile("images.*.tag", ("images", "vllm", "tag"), CHAT_IMAGE, prefix="v1.0"),
-    of_profile("images.*.version", ("images", "vllm", "version"), harmless="0.31.0"),
-    of_profile("images.*.version", ("images", "vllm", "version"), prefix="0.", harmless="31.0"),
-    of_profile("images.*.evidence", ("images", "vllm", "evidence")),
-    of_profile("engines.<key>", ("engines", KEY), entry={"context": 4096}, harmless="vllm"),
-    of_profile("engines.*.options.<key>", ("engines", "vllm", "options", KEY), entry="x", harmless="revision"),
-    of_profile(
-        "engines.*.environment.<key>",
-        ("engines", "vllm", "environment", KEY),
-        in_service("vllm-chat", "environment", "harmless"),
-        entry="x",
-    ),
-    of_profile(
-        "engines.*.environment.*", ("engines", "vllm", "environment", "H"), in_service("vllm-chat", "environment", "H")
-    ),
-    *options(),
-)
 
 
 def test_there_are_48_strings():
@@ -259,7 +83,7 @@ def free_texts(annotation: Any, path: str) -> Iterator[str]:
         yield from free_texts(arguments[0], f"{path}[]")
     elif origin is dict:
         yield from free_texts(arguments[0], f"{path}.{KEY}")
-        yield from engine_options(path) if arguments[1] is Any else free_texts(arguments[1], f"{path}.*")
+        yield from anything(path) if arguments[1] is Any else free_texts(arguments[1], f"{path}.*")
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         for name, field in annotation.model_fields.items():
             yield from free_texts(field.annotation, f"{path}.{name}")
@@ -267,33 +91,19 @@ def free_texts(annotation: Any, path: str) -> Iterator[str]:
         assert annotation in (int, float, bool, type(None)) or origin is Literal, f"{path}: what is {annotation}?"
 
 
-def engine_options(path: str) -> Iterator[str]:
-    assert path.endswith(".options"), f"{path} takes anything"
+def anything(path: str) -> Iterator[str]:
+    if not path.endswith(".options"):
+        yield f"{path}.{ANY}"
+        return
     for engine in ENGINES.values():
         yield from free_texts(engine.options, f"{path}.{engine.name}")
 
 
 def test_every_field_that_takes_text_is_in_the_table():
-    assert {*free_texts(Spec, "spec"), *free_texts(Profile, "profile")} == {field.where for field in FIELDS}
-
-
-def emitted(data: dict[str, Any]) -> tuple[str, dict[Where, int]]:
-    """A document with one key or item a line, and the line of each path."""
-    lines: list[str] = []
-    numbers: dict[Where, int] = {}
-
-    def walk(value: Any, path: Where, pad: str) -> None:
-        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            begin = f"{pad}{literal(name)}:" if isinstance(value, dict) else f"{pad}-"
-            numbers[(*path, name)] = len(lines) + 1
-            if isinstance(inner, dict | list) and inner:
-                lines.append(begin)
-                walk(inner, (*path, name), f"{pad}  ")
-            else:
-                lines.append(f"{begin} {literal(inner) if isinstance(inner, str) else json.dumps(inner)}")
-
-    walk(data, (), "")
-    return "\n".join(lines) + "\n", numbers
+    table = {field.where for field in (*FIELDS, *TOGETHER, *REFERENCES, *ALONE)} | {
+        f"spec.{where}" for where, _ in NAMES
+    }
+    assert {*free_texts(Spec, "spec"), *free_texts(Profile, "profile")} == table
 
 
 def planned(folder: Path, spec: dict[str, Any], profile: dict[str, Any]) -> Plan:
@@ -324,13 +134,6 @@ def once(monkeypatch):
         monkeypatch.setattr(runbook, name, cache(getattr(runbook, name)))
 
 
-def at(data: Any, path: Where) -> Any:
-    """What stands at a path; a word for a list means the item behind that word."""
-    for part in path:
-        data = data[data.index(part) + 1 if isinstance(data, list) and isinstance(part, str) else part]
-    return data
-
-
 @cache
 def parsed(text: str) -> Any:
     """PyYAML with its parser in C, which is ten times faster; `test_many_…` reads with the one in Python."""
@@ -355,6 +158,15 @@ def undoubled(text: str) -> str:
     return text.replace("$$", "$")
 
 
+def undoubled_values(data: Any) -> Any:
+    """What Compose makes of a document; it doubles no `$` in keys."""
+    if isinstance(data, dict):
+        return {name: undoubled_values(inner) for name, inner in data.items()}
+    if isinstance(data, list):
+        return [undoubled_values(item) for item in data]
+    return undoubled(data) if isinstance(data, str) else data
+
+
 def key_paths(data: Any, path: Where = ()) -> Iterator[Where]:
     if isinstance(data, dict | list):
         for name, inner in data.items() if isinstance(data, dict) else enumerate(data):
@@ -365,9 +177,10 @@ def key_paths(data: Any, path: Where = ()) -> Iterator[Where]:
 def documents(plan: Plan) -> dict[str, Any]:
     """What readers see in the rendered files; the hash of the gateway's file is compared and taken out."""
     texts = {file.path: file.text for file in render.files(plan)}
-    composed = mapped(parsed(texts[COMPOSE]), undoubled)
+    composed = undoubled_values(parsed(texts[COMPOSE]))
     digest = composed["services"]["litellm"]["labels"].pop(f"stackgen.sha256.{GATEWAY}")
     assert digest == hashlib.sha256(texts[GATEWAY].encode()).hexdigest()
+    copied = {path: text for path, text in texts.items() if path.startswith("files/")}
     gateway = parsed_as_by_the_gateway(texts[GATEWAY])
     assert [body["model"] for body in shown_requests(texts[RUNBOOK])] == [
         entry["model_name"] for entry in gateway["model_list"]
@@ -375,17 +188,19 @@ def documents(plan: Plan) -> dict[str, Any]:
     return {
         COMPOSE: composed,
         GATEWAY: gateway,
-        ".env.example": texts[".env.example"],
+        ENV: texts[".env.example"],
         "shape of RUNBOOK.md": shape(texts[RUNBOOK]),
-        "lines of the plan": planning.as_text(plan).count("\n"),
+        "lines of the plan": planning.as_text(replace(plan, warnings=())).count("\n"),
         "routes of the plan": planning.as_json(plan)["routes"],
+        "copied files": copied,
     }
 
 
 def shown_requests(runbook: str) -> Iterator[dict[str, Any]]:
-    """The bodies that the commands in RUNBOOK.md send; a shell must see nine words in each."""
+    """The bodies that the commands in RUNBOOK.md send; a shell must see nine words in each, and perhaps a file for the answer."""
     for shown in re.findall(r"^```sh\n(curl .*?)\n```$", runbook, re.MULTILINE | re.DOTALL):
         words = shlex.split(shown.replace("\\\n", ""))
+        words = words[:-2] if words[-2] == "--output" else words
         assert len(words) == 9, f"the shell sees {words}"
         assert words[:2] == ["curl", "-fsS"]
         assert words[-2] == "-d"
@@ -402,17 +217,14 @@ def has_control_character(text: str) -> bool:
 
 
 def attempt(folder: Path, field: Field, text: str) -> Plan | SpecError:
-    try:
-        return planned(folder, *field.written(text))
-    except SpecError as error:
-        return error
+    return outcome(folder, *field.written(text))
 
 
 def misplaced(error: SpecError, field: Field, text: str) -> str:
     """What is wrong with the places of a refusal: one of them must be the field's own line."""
     spec, profile = field.written(text)
     file, document = ("stack.yaml", spec) if field.where.startswith("spec") else ("own.yaml", profile)
-    line = emitted(document)[1][tuple(text if part == KEY else part for part in field.path)]
+    line = emitted(document)[1][field.place(text)]
     places = [(Path(problem.place.file).name, problem.place.line) for problem in error.problems]
     return "" if (file, line) in places else f"refused at {places}, not at line {line} of {file}"
 
@@ -446,6 +258,227 @@ def difference(found: Any, expected: Any) -> str:
             if inner != expected[name]:
                 return f"{name}: {difference(inner, expected[name])}"
     return f"{found!r}, not {expected!r}"
+
+
+def is_raw(field: Field) -> bool:
+    """Whether lines and tabs are text there: scripts stand in raw blocks."""
+    return field.where.endswith(f".{ANY}") and KEY not in field.path
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A string in many fields at once: the plan, and the fields that took it; a harmless word is in the others."""
+
+    plan: Plan
+    accepted: dict[Field, str]
+    faults: tuple[str, ...]
+
+
+def tried(folder: Path, fields: tuple[Field, ...], text: str) -> Trial:
+    """Puts the string into all fields, and takes it out where it is refused, until a plan is left."""
+    texts = {field: field.prefix + text for field in fields}
+    refused: set[Field] = set()
+    found: list[str] = []
+    for _ in range(8):
+        documents = {"spec": copy.deepcopy(RICH), "profile": copy.deepcopy(RICH_PROFILE)}
+        for field in fields:
+            field.put(documents[field.where.partition(".")[0]], said(field, texts, refused))
+        try:
+            plan = planned(folder, documents["spec"], documents["profile"])
+        except SpecError as error:
+            lines = {part: emitted(document)[1] for part, document in documents.items()}
+            owners = {
+                (part, lines[part][field.place(said(field, texts, refused))]): field
+                for field in fields
+                for part in [field.where.partition(".")[0]]
+            }
+            before = set(refused)
+            for problem in error.problems:
+                part = "spec" if Path(problem.place.file).name == "stack.yaml" else "profile"
+                owner = owners.get((part, problem.place.line))
+                if owner is None or owner in before:
+                    found.append(f"{problem} is at no field that holds the string")
+                else:
+                    refused.add(owner)
+            assert not found, f"{text!r}: {found}"
+        else:
+            return Trial(plan, {field: texts[field] for field in fields if field not in refused}, tuple(found))
+    pytest.fail(f"what is harmless is refused beside {text!r}")
+
+
+def said(field: Field, texts: dict[Field, str], refused: set[Field]) -> str:
+    return field.prefix + field.harmless if field in refused else texts[field]
+
+
+BATCHES = {
+    "together": TOGETHER,
+    "references": REFERENCES,
+    "subnet": ALONE[:1],
+    "network": ALONE[1:2],
+    "key": ALONE[2:],
+}
+FREE = {
+    "spec.secrets.*.purpose", "spec.models.*.mounts.<key>", "spec.models.*.mounts.*", "spec.models.*.build.context",
+    "spec.models.*.build.args.*", "spec.models.*.generation.stop[]", "spec.endpoints.*.model", "spec.endpoints.*.voice",
+    "spec.endpoints.*.public_names[]", "spec.gateway.aliases.<key>", "spec.gateway.environment.*",
+}  # fmt: skip
+"""Fields in which most strings are right."""
+
+
+ASSIGNED = "H="
+"""A prefix that the rendered files do not show: the item of a list becomes an entry of a map."""
+
+
+@pytest.fixture
+def beside_file(tmp_path):
+    (tmp_path / "file.txt").write_text("copied\n", encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+def test_hostile_text_in_many_fields_at_once(batch, beside_file, once):
+    fields = BATCHES[batch]
+    harmless = documents(tried(beside_file, fields, "\x00").plan)
+    for field in fields:
+        for (file,) in field.lands:
+            assert field.harmless in str(harmless[file]), f"{field} is not in {file}"
+    taken: Counter[str] = Counter()
+    for text in HOSTILE:
+        trial = tried(beside_file, fields, text)
+        taken.update(str(field) for field in trial.accepted)
+        dirty = [field for field in trial.accepted if is_dirty(text, field)]
+        assert not dirty, f"{text!r} is accepted by {dirty[0]}"
+        texts = {}
+        for field in fields:
+            shown = "" if field.prefix == ASSIGNED else field.prefix
+            word = shown + field.harmless
+            texts[word] = trial.accepted.get(field, field.prefix + field.harmless)[len(field.prefix) - len(shown) :]
+        seen = documents(trial.plan)
+        compare(seen, harmless, texts)
+        purposes = [said for field, said in trial.accepted.items() if said and field.where.endswith("purpose")]
+        assert all(f"\n# {purpose} (optional)\nKNOWN=\n" in seen[ENV] for purpose in purposes)
+    free = [field for field in fields if field.where in FREE or is_raw(field)]
+    assert {str(field): taken[str(field)] for field in free if taken[str(field)] < 20 and field.path[-1] != "/b"} == {}
+
+
+def is_dirty(text: str, field: Field) -> bool:
+    return has_control_character(re.sub(r"[\n\t]", "", text) if is_raw(field) else text)
+
+
+def unordered(seen: dict[str, Any]) -> dict[str, Any]:
+    """What readers see, in an order that no id of the spec decides."""
+    entries = {entry["model_info"]["id"]: entry for entry in seen[GATEWAY]["model_list"]}
+    return seen | {
+        GATEWAY: seen[GATEWAY] | {"model_list": entries},
+        ENV: sorted(line[:1] == "#" for line in seen[ENV].split("\n")),
+        "shape of RUNBOOK.md": sorted(seen["shape of RUNBOOK.md"]),
+        "routes of the plan": {f"{way['model']} {way['modality']}": way for way in seen["routes of the plan"]},
+    }
+
+
+def compare(seen: dict[str, Any], harmless: dict[str, Any], texts: dict[str, str]) -> None:
+    """Every text where its harmless word stands, and nothing else changed."""
+    pattern = re.compile("|".join(sorted(map(re.escape, texts), key=len, reverse=True)))
+    expected = mapped(unordered(harmless), lambda found: pattern.sub(lambda match: texts[match[0]], found))
+    for name, found in unordered(seen).items():
+        assert set(key_paths(found)) == set(key_paths(expected[name])), f"{name}: other keys with {texts}"
+        assert found == expected[name], f"{name}: {difference(found, expected[name])}"
+
+
+def outcome(folder: Path, spec: dict[str, Any], profile: dict[str, Any]) -> Plan | SpecError:
+    try:
+        return planned(folder, spec, profile)
+    except SpecError as error:
+        return error
+
+
+def named(text: str) -> dict[str, Any]:
+    """RICH with models of hostile names, and every field that takes a name of a model."""
+    spec = copy.deepcopy(RICH)
+    spec["models"]["chat"]["public_names"] = [text]
+    spec["models"]["small"]["public_names"] = [f"spare {text}"]
+    spec["models"]["embed"] = EMBED | {"public_names": [f"embed {text}"]}
+    spec["gateway"] |= {
+        "cache": "semantic",
+        "semantic_cache": {"embedding": f"embed {text}"},
+        "aliases": {f"alias {text}": text},
+        "fallbacks": {text: [f"spare {text}"]},
+        "context_window_fallbacks": {text: [f"spare {text}"]},
+        "default_fallbacks": [f"spare {text}"],
+        "teams": {"people": {"models": [text, f"alias {text}"]}},
+        "keys": {"notebook": {"models": [text, f"alias {text}"], "team": "people"}},
+    }
+    return spec
+
+
+def test_hostile_names_lead_to_the_same_models_wherever_they_are_said(tmp_path, once):
+    profile = copy.deepcopy(RICH_PROFILE)
+    profile["images"]["infinity"] = EMBED_PIN
+    harmless = documents(planned(tmp_path, named("talk-to-me"), profile))
+    accepted = 0
+    for text in HOSTILE:
+        result = outcome(tmp_path, named(text), profile)
+        if isinstance(result, SpecError):
+            lines = emitted(named(text))[1]
+            holding = {lines[path] for path in lines if path[0] in {"models", "gateway"}}
+            assert {problem.place.line for problem in result.problems} <= holding, text
+            continue
+        accepted += 1
+        assert not has_control_character(text)
+        compare(documents(result), harmless, {"talk-to-me": text})
+    assert accepted > 30
+
+
+def test_a_hostile_file_is_copied_byte_for_byte_with_its_sum(tmp_path, once):
+    content = "\n".join(HOSTILE) + "\r\n\ttext\r"
+    (tmp_path / "hostile.txt").write_text(content, encoding="utf-8", newline="")
+    spec = copy.deepcopy(SPEC)
+    spec["models"]["chat"]["mounts"] = {"/etc/x.jinja": "hostile.txt"}
+    files = {file.path: file for file in render.files(planned(tmp_path, spec, PROFILE))}
+    copied = files["files/vllm-chat/etc/x.jinja"]
+    assert copied.text == content
+    labels = parsed(files[COMPOSE].text)["services"]["vllm-chat"]["labels"]
+    assert labels[f"stackgen.sha256.{copied.path}"] == hashlib.sha256(content.encode()).hexdigest()
+
+
+READ_BY_COMPOSE = ("entrypoint", "environment", "extra_hosts", "hostname", "labels", "volumes", "x-deep")
+
+
+def filled(text: str) -> str:
+    """A value with its secrets in their places."""
+    return re.sub(r"(?<!\$)\$\{\w+:[-?][^}]*\}", "placeholder", text)
+
+
+def test_compose_reads_raw_keys_and_mounts_equal(compose_plugin, beside_file, once):
+    services, volumes = {}, {}
+    for number, text in enumerate(HOSTILE):
+        texts = {file.path: file.text for file in render.files(tried(beside_file, TOGETHER, text).plan)}
+        found = parsed(texts[COMPOSE])
+        volumes |= found["volumes"]
+        for name in ("web", "vllm-chat", "litellm"):
+            service = {key: found["services"][name][key] for key in READ_BY_COMPOSE if key in found["services"][name]}
+            services[f"{name}-{number:02}"] = {"image": IMAGE} | service
+    file = beside_file / COMPOSE
+    file.write_text(dump({"services": services, "volumes": volumes}), encoding="utf-8")
+    secrets = re.findall(r"\$\{(\w+):", file.read_text(encoding="utf-8"))
+    variables = [variable for variable in secrets if variable != "PATH"]
+    seen = config(file, **dict.fromkeys(variables, "placeholder"))
+    for name, service in services.items():
+        for key in ("environment", "labels"):
+            given = {inner: undoubled(filled(value)) for inner, value in service.get(key, {}).items()}
+            assert mapped(seen[name].get(key, {}), undoubled) == given, f"{key} of {name}"
+        assert undoubled(seen[name].get("hostname", "")) == undoubled(service.get("hostname", "")), name
+        targets = [undoubled(mount["target"]) for mount in seen[name].get("volumes", [])]
+        assert targets == [undoubled(mount["target"]) for mount in service.get("volumes", [])], name
+        assert set(seen[name]) - set(service) <= {"command", "entrypoint", "networks"}, name
+
+
+def test_compose_reads_the_rich_stack(compose_plugin, beside_file, once):
+    plan = tried(beside_file, TOGETHER, "\x00").plan
+    for file in render.files(plan):
+        (beside_file / file.path).parent.mkdir(parents=True, exist_ok=True)
+        (beside_file / file.path).write_text(file.text, encoding="utf-8")
+    assert set(config(beside_file / COMPOSE, **{secret.name: "x" for secret in plan.secrets})) == plan.service_names
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=str)

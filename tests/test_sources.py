@@ -127,3 +127,11 @@ def test_a_profile_name_cannot_leave_its_folder(tmp_path):
     (tmp_path / "secret.yaml").write_text("about: x\n")
     loaded = load(tmp_path / "spec", SMALL.replace("[cpu]", '["../secret"]'))
     assert loaded.problems[0].message == "there is no profile `../secret`"
+
+
+def test_a_later_profile_for_every_accelerator_wins_over_an_earlier_one_for_this(tmp_path):
+    house = HOUSE.replace("accelerator: cpu\n", "")
+    loaded = load(tmp_path, SMALL.replace("[cpu]", "[cpu, house]"), house=house)
+    assert loaded.pinned("vllm", "cpu").pin.repository == "registry.example/vllm"
+    loaded = load(tmp_path, SMALL.replace("[cpu]", "[house, cpu]"), house=house)
+    assert loaded.pinned("vllm", "cpu").pin.repository == "vllm/vllm-openai-cpu"

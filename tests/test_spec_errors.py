@@ -99,8 +99,18 @@ gateway:
             "`address`: must be an IP address such as 127.0.0.1, is `localhost`",
             "",
         ),
-        ("gateway: {cache: memcached}", "13:18", "`cache` must be 'none' or 'redis', not `memcached`", None),
-        ("secrets: {HF_TOKN: {}}", "13:11", "the stack has no secret HF_TOKN", "did you mean `HF_TOKEN`?"),
+        (
+            "gateway: {cache: memcached}",
+            "13:18",
+            "`cache` must be 'none', 'local', 'redis' or 'semantic', not `memcached`",
+            None,
+        ),
+        (
+            "secrets: {HF_TOKN: {}}",
+            "13:11",
+            "nothing in this stack uses the secret HF_TOKN",
+            "did you mean `HF_TOKEN`?",
+        ),
         (
             "secrets: {VLLM_API_KEY: {required: true}}",
             "13:36",
@@ -130,7 +140,7 @@ def test_top_level_mistakes(tmp_path, line, position, message, hint):
         ("context: 4096.5", "9:14", "`context` must be a whole number, not `4096.5`"),
         ("context: 1", "9:14", "`context` must be at least 16, is `1`"),
         ("public_names: qwen", "9:19", "`public_names` must be a list, not `qwen`"),
-        ("public_names: [embed]", "10:3", "the public name `embed` is taken by `chat`"),
+        ("public_names: [embed]", "10:3", "the public name `embed` is chat in `chat` and embedding here"),
         ('public_names: ["os.environ/HOME"]', "9:20", None),
         (
             'public_names: ["a\\nb"]',
@@ -138,7 +148,7 @@ def test_top_level_mistakes(tmp_path, line, position, message, hint):
             "`public_names`: control character U+000A at position 2 is not allowed, is `a\\u000ab`",
         ),
         ("environment: {PORT: 80}", "9:25", "`PORT` must be text, not `80`"),
-        ("environment: {VLLM_API_KEY: x}", "9:19", "VLLM_API_KEY is a secret of the stack"),
+        ("environment: {VLLM_API_KEY: x}", "9:19", "VLLM_API_KEY holds a secret of the stack"),
         ("instance: shared", "9:5", "vllm serves one model per instance"),
         ("extra_args: [--max-model-len, '1']", "9:18", "--max-model-len is written by stackgen"),
         ("extra_args: [--port=1]", "9:18", "--port is written by stackgen"),
@@ -182,7 +192,7 @@ def test_mistakes_in_a_model(tmp_path, line, position, message):
             "card: a100-80gb, index: 0",
             "card: mi300x, index: 0",
             "10:13",
-            "no profile pins an image of vllm for cards of amd",
+            "no profile pins an image of vllm for cards of rocm",
         ),
         ("index: 1", "index: 0", "6:3", "`a1` and `a0` are the same device 0"),
         ("a1: {card: a100-80gb, index: 1}", "a1: {card: a100-80gb}", "6:3", "which of the 2 cards is `a1`?"),
@@ -301,3 +311,42 @@ engines:
     assert [(str(problem.place), problem.hint) for problem in raised.value.problems] == [
         ("profiles/house.yaml:5:7", "did you mean `dtype`?")
     ]
+
+
+@pytest.mark.parametrize("setting", ["frequency_penalty", "presence_penalty"])
+def test_a_setting_of_generation_that_would_not_reach_ollama_is_refused(tmp_path, setting):
+    spec = f"""\
+version: 1
+name: small
+profiles: [cpu]
+models:
+  chat:
+    source: qwen3:1.7b
+    engine: ollama
+    modalities: [chat]
+    public_names: [one, two]
+    generation: {{repetition_penalty: 1.1, {setting}: 0.5}}
+"""
+    message = f"`{setting}` does not reach this server: the gateway drops it or makes another setting of it"
+    assert only(tmp_path, spec)[1:] == (message, "write `repetition_penalty:`, or drop the line")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SMALL + "gateway: {aliases: {chat@vllm-chat: chat}}\n",
+        SMALL.replace("modalities: [embedding]", "modalities: [embedding]\n    public_names: [chat@vllm-chat]"),
+    ],
+)
+def test_a_name_that_is_the_id_of_a_server_is_refused(tmp_path, text):
+    assert only(tmp_path, text)[1:] == ("`chat@vllm-chat` is the id of a server at the gateway", "choose another name")
+
+
+def test_one_model_behind_two_endpoints_has_a_context_at_both_or_at_none(tmp_path):
+    outside = "{provider: hosted_vllm, model: org/model, url: 'http://10.20.0.1%d:8000/v1'%s}"
+    silent = outside % (1, "")
+    spec = SMALL + f"endpoints:\n  silent: {silent}\n"
+    plan_of(tmp_path / "none", f"{spec}  other: {outside % (2, '')}\n")
+    message = "the gateway would take the context of `other` for this one: both are hosted_vllm/org/model"
+    found = only(tmp_path, f"{spec}  other: {outside % (2, ', context: 4096')}\n")
+    assert found[1:] == (message, "write `context:` here too")

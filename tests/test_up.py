@@ -63,13 +63,13 @@ def stack(tmp_path, monkeypatch):
     program.parent.mkdir()
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
 
-    def bring_up(engine, *, compose=(), code=0, seconds=0.0, timeout=20.0):
+    def bring_up(engine, *, compose=(), code=0, seconds=0.0, timeout=20.0, told=None):
         lines = "".join(f"{json.dumps(line)}\n" for line in compose)
         program.write_text(
             f"#!/bin/sh\necho $* >>{tmp_path}/calls\n/bin/sleep {seconds}\n/bin/cat >&2 <<'END'\n{lines}END\nexit {code}\n"
         )
         program.chmod(0o755)
-        steps = []
+        steps = [] if told is None else told
         try:
             up(
                 plan,
@@ -104,21 +104,39 @@ def test_a_healthy_stack_is_up_and_each_phase_is_told_once(stack):
     assert {service for service, phase in steps if phase == "healthy"} == set(SERVICES)
 
 
-def test_a_container_that_dies_ends_it_at_once_with_a_masked_log(stack):
+def test_a_dead_engine_is_told_with_its_masked_log_once_the_others_are_up(stack):
     dead = [state("vllm-chat", status="exited", health="", exit_code=2)]
-    began = time.monotonic()
+    told = []
     with pytest.raises(NotHealthyError) as raised:
-        stack(Engine(NONE, dead, events=[event("vllm-chat", "die", exitCode="2")]), seconds=5)
+        stack(
+            Engine(NONE, dead, [*dead, *ALL_HEALTHY[:2]], events=[event("vllm-chat", "die", exitCode="2")]), told=told
+        )
+    phases = [(step.service, step.phase) for step in told]
+    assert phases.index(("vllm-chat", "failed")) < phases.index(("litellm", "healthy"))
+    assert ("infinity", "healthy") in phases
     assert (
         raised.value.message
         == "vllm-chat ended with exit code 2; the end of its log:\n  | new-vllm-chat said: the key is ***\\u0007"
     )
     assert "logs vllm-chat" in raised.value.hint
+
+
+def test_a_gateway_that_dies_ends_it_at_once(stack):
+    dead = [state("litellm", status="exited", health="", exit_code=3)]
+    began = time.monotonic()
+    with pytest.raises(NotHealthyError, match="litellm ended with exit code 3"):
+        stack(Engine(NONE, dead, events=[event("litellm", "die", exitCode="3")]), seconds=60)
     assert time.monotonic() - began < 5
 
 
+def test_an_engine_that_docker_starts_again_and_becomes_healthy_is_no_failure(stack):
+    dead = [*ALL_HEALTHY[:2], state("vllm-chat", status="restarting", health="", exit_code=1, restarts=1)]
+    steps = stack(Engine(NONE, dead, [*ALL_HEALTHY[:2], state("vllm-chat", restarts=1)]), seconds=3)
+    assert [phase for service, phase in steps if service == "vllm-chat"] == ["failed", "healthy"]
+
+
 def test_running_out_of_memory_is_named(stack):
-    dead = [state("vllm-chat", status="exited", health="", exit_code=137, out_of_memory=True)]
+    dead = [state("vllm-chat", status="exited", health="", exit_code=137, out_of_memory=True), *ALL_HEALTHY[:2]]
     with pytest.raises(NotHealthyError, match="vllm-chat was killed: this host is out of memory"):
         stack(Engine(NONE, dead, events=[event("vllm-chat", "die", exitCode="137")]))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from stackgen.backing import litellm, postgres, redis
-from stackgen.parts import Image, Route, Service
-from stackgen.spec import Gateway
+from stackgen.parts import Arg, Image, Secret, Service
+from stackgen.spec import Gateway, Spec
 
 NAMES = (litellm.NAME, postgres.NAME, redis.NAME)
 SECRETS = (litellm.MASTER_KEY, litellm.SALT_KEY, postgres.PASSWORD, redis.PASSWORD)
@@ -17,16 +17,25 @@ def wanted(gateway: Gateway) -> tuple[str, ...]:
     names = [litellm.NAME]
     if gateway.database:
         names.append(postgres.NAME)
-    if gateway.cache == "redis":
+    if gateway.cache in litellm.REDIS_CACHES:
         names.append(redis.NAME)
     return tuple(names)
 
 
-def services(gateway: Gateway, routes: Iterable[Route], image: Callable[[str], Image]) -> tuple[Service, ...]:
-    """The gateway and its stores; `image` gives the pinned image of a family."""
+def services(
+    spec: Spec, secrets: Iterable[Secret], variables: Mapping[str, Arg], image: Callable[[str], Image]
+) -> tuple[Service, ...]:
+    """The gateway and its stores.
+
+    Args:
+        spec: the stack.
+        secrets: what the gateway's file refers to.
+        variables: what the spec adds to the gateway's own.
+        image: gives the pinned image of a family.
+    """
     build: dict[str, Callable[[Image], Service]] = {
-        litellm.NAME: lambda found: litellm.service(found, gateway, routes),
+        litellm.NAME: lambda found: litellm.service(found, spec, secrets, variables),
         postgres.NAME: postgres.service,
         redis.NAME: redis.service,
     }
-    return tuple(build[name](image(name)) for name in wanted(gateway))
+    return tuple(build[name](image(name)) for name in wanted(spec.gateway))

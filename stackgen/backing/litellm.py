@@ -5,25 +5,28 @@ https://docs.litellm.ai/docs/proxy
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from stackgen import facts
 from stackgen.backing import postgres, redis
 from stackgen.parts import (
+    CLIENT_NETWORK,
     DATA_NETWORK,
     ENGINE_NETWORK,
+    OUTSIDE_NETWORK,
     Arg,
     ConfigFile,
     Dependency,
     Exposure,
     Health,
     Image,
+    Limits,
     Metrics,
     Port,
-    Route,
     Secret,
     Service,
 )
-from stackgen.spec import Gateway
+from stackgen.spec import Spec
 
 NAME = "litellm"
 PORT = 4000
@@ -41,46 +44,60 @@ SALT_KEY = Secret(
     guards_volume=postgres.DATA.name,
 )
 CONFIG = ConfigFile(dialect=DIALECT, path="litellm/config.yaml", target="/etc/litellm/config.yaml")
+REDIS_CACHES = ("redis", "semantic")
 
 _LOOPBACK = ("127.0.0.1", "::1")
+_HOST_GATEWAY = "host.docker.internal:host-gateway"
 
 
-def service(image: Image, gateway: Gateway, routes: Iterable[Route]) -> Service:
-    """The proxy. It waits for its stores alone: one dead engine must not keep the others from answering."""
-    keys = {route.key.name: route.key for route in routes if route.key}
+def service(image: Image, spec: Spec, secrets: Iterable[Secret], variables: Mapping[str, Arg]) -> Service:
+    """The proxy. It waits for its stores alone: one dead engine must not keep the others from answering.
+
+    Args:
+        image: the pinned image.
+        spec: the stack.
+        secrets: what its file refers to: keys of engines, of endpoints, of raw settings.
+        variables: what the spec adds.
+    """
+    gateway = spec.gateway
+    named = {secret.name: secret for secret in secrets}
     needs: list[Dependency] = []
-    variables = {
+    environment = {
         "LITELLM_MASTER_KEY": Arg(value=MASTER_KEY),
         "LITELLM_MODE": Arg(value="PRODUCTION", why="reads no stray .env file"),
         "LITELLM_LOCAL_MODEL_COST_MAP": Arg(value="True", why="no download of a price list at every start"),
         "AIOHTTP_TTL_DNS_CACHE": Arg(value="1", why="seconds; an engine that was replaced has a new address at once"),
-        **{name: Arg(value=keys[name], why="shown at the engine") for name in sorted(keys)},
+        **{name: Arg(value=named[name], why="its file refers to it") for name in sorted(named)},
     }
     if gateway.database:
-        variables["DATABASE_URL"] = Arg(value=postgres.url(), path=("gateway", "database"))
-        variables["LITELLM_SALT_KEY"] = Arg(value=SALT_KEY)
+        environment["DATABASE_URL"] = Arg(value=postgres.url(), path=("gateway", "database"))
+        environment["LITELLM_SALT_KEY"] = Arg(value=SALT_KEY)
         needs.append(Dependency(service=postgres.NAME, why="it migrates its database at start"))
-    if gateway.cache == "redis":
-        variables["REDIS_PASSWORD"] = Arg(value=redis.PASSWORD, path=("gateway", "cache"))
+    if gateway.cache in REDIS_CACHES:
+        environment["REDIS_PASSWORD"] = Arg(value=redis.PASSWORD, path=("gateway", "cache"))
         needs.append(Dependency(service=redis.NAME, why="it looks for its cache at start"))
     path = "/health/readiness" if gateway.database else "/health/liveliness"
-    loopback = gateway.address in _LOOPBACK
+    locks = facts.locks(NAME)
     return Service(
         name=NAME,
         image=image,
         why="the one door that clients use",
         command=(Arg(value="--config"), Arg(value=CONFIG.target), Arg(value="--port"), Arg(value=str(PORT))),
-        environment=variables,
+        environment=environment | dict(variables),
         ports=(
             Port(
                 container=PORT,
-                exposure=Exposure.LOOPBACK if loopback else Exposure.ADDRESS,
+                exposure=Exposure.LOOPBACK if gateway.address in _LOOPBACK else Exposure.ADDRESS,
                 address=gateway.address,
                 published=gateway.port,
                 path=("gateway", "port"),
             ),
         ),
         config_files=(CONFIG,),
+        scratch=locks.writable(),
+        read_only=locks.read_only(),
+        capabilities=locks.capabilities,
+        limits=Limits(memory_gib=locks.memory_gib, pids=locks.pids, cpus=locks.cpus),
         health=Health(
             command=(
                 "python",
@@ -90,6 +107,24 @@ def service(image: Image, gateway: Gateway, routes: Iterable[Route]) -> Service:
         ),
         start_budget_seconds=300,
         needs=tuple(needs),
-        networks=(ENGINE_NETWORK, DATA_NETWORK) if needs else (ENGINE_NETWORK,),
+        networks=_networks(spec, has_stores=bool(needs)),
+        extra_hosts=(_HOST_GATEWAY,) if _reaches_host(spec) else (),
         metrics=Metrics(path="/metrics", port=PORT),
     )
+
+
+def _networks(spec: Spec, *, has_stores: bool) -> tuple[str, ...]:
+    """Engines, stores and clients cannot see each other; the gateway sees them all."""
+    return (
+        ENGINE_NETWORK,
+        *((DATA_NETWORK,) if has_stores else ()),
+        *((CLIENT_NETWORK,) if spec.services else ()),
+        *((OUTSIDE_NETWORK,) if spec.network.external else ()),
+    )
+
+
+def _reaches_host(spec: Spec) -> bool:
+    """Whether anything that the gateway calls runs on this host; on Linux the name has to be made known."""
+    urls = [endpoint.url for endpoint in spec.endpoints.values()]
+    urls += [leads.url for leads in spec.gateway.pass_through.values()]
+    return any(url and _HOST_GATEWAY.partition(":")[0] in url for url in urls)

@@ -5,12 +5,14 @@ https://hub.docker.com/_/postgres
 
 from __future__ import annotations
 
+from stackgen import facts
 from stackgen.parts import (
     DATA_NETWORK,
     Arg,
     Health,
     Image,
     Joined,
+    Limits,
     Mount,
     Port,
     Secret,
@@ -34,7 +36,8 @@ def url() -> Joined:
 
 def service(image: Image) -> Service:
     """The server on the data network. Health asks over TCP: during the first start a private server answers the socket."""
-    major = int(image.pin.version.split(".")[0])
+    locks = facts.locks(NAME)
+    major = image.release[0]
     target = "/var/lib/postgresql" if major >= _DATA_FOLDER_BELOW_MAJOR_SINCE else "/var/lib/postgresql/data"
     return Service(
         name=NAME,
@@ -47,6 +50,10 @@ def service(image: Image) -> Service:
         },
         ports=(Port(container=PORT),),
         mounts=(Mount(storage=DATA, target=target),),
+        scratch=locks.writable(),
+        read_only=locks.read_only(),
+        capabilities=locks.capabilities,
+        limits=Limits(memory_gib=locks.memory_gib, pids=locks.pids, cpus=locks.cpus),
         health=Health(command=("pg_isready", "-h", "127.0.0.1", "-U", USER, "-d", DATABASE)),
         start_budget_seconds=120,
         networks=(DATA_NETWORK,),

@@ -5,7 +5,8 @@ https://hub.docker.com/_/redis
 
 from __future__ import annotations
 
-from stackgen.parts import DATA_NETWORK, Arg, Health, Image, Port, Secret, Service
+from stackgen import facts
+from stackgen.parts import DATA_NETWORK, Arg, Health, Image, Limits, Port, Secret, Service
 
 NAME = "redis"
 PORT = 6379
@@ -16,6 +17,7 @@ _MEMORY = "256mb"
 
 def service(image: Image) -> Service:
     """The server on the data network, in memory alone. Health: without -e, redis-cli exits 0 on a wrong password."""
+    locks = facts.locks(NAME)
     settings = {
         "--save": Arg(value="", why="a cache is not worth snapshots"),
         "--appendonly": Arg(value="no"),
@@ -33,7 +35,10 @@ def service(image: Image) -> Service:
         ),
         environment={"REDISCLI_AUTH": Arg(value=PASSWORD, why="for the health check")},
         ports=(Port(container=PORT),),
-        scratch=("/data",),
+        scratch=locks.writable(),
+        read_only=locks.read_only(),
+        capabilities=locks.capabilities,
+        limits=Limits(memory_gib=locks.memory_gib, pids=locks.pids, cpus=locks.cpus),
         health=Health(command=("redis-cli", "-e", "ping")),
         start_budget_seconds=60,
         networks=(DATA_NETWORK,),

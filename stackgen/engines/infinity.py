@@ -28,6 +28,7 @@ from stackgen.parts import (
     Secret,
     Service,
     flag_args,
+    no_complaints,
 )
 from stackgen.spec import Strict, Word
 
@@ -37,6 +38,8 @@ API_KEY = Secret(name="INFINITY_API_KEY", purpose="lets the gateway in at Infini
 _ENDPOINTS = MappingProxyType({"embedding": "/embeddings", "rerank": "/rerank"})
 _DEFAULT_BATCH = 32
 _CUDA_CONTEXT_GIB = 0.5
+_WIDE_NUMBERS = 2
+"""Activations on the processor are numbers of 32 bits; the estimate is for 16."""
 
 
 class Options(Strict):
@@ -68,14 +71,13 @@ def need(instance: Instance, _card: Card, tensor_parallel: int) -> Need | None:
     Returns:
         None where the catalogue does not know one of the models.
     """
-    weights = activation = 0.0
+    activation = _activation_gib(instance)
+    if activation is None:
+        return None
+    weights = 0.0
     for served in instance.models:
-        known = facts.models().get(served.model.source)
-        if known is None:
-            return None
+        known = facts.models()[served.model.source]
         weights += memory.weights_gib(known, tensor_parallel) * (2 if served.value("options.dtype") == "float32" else 1)
-        batched_tokens = served.value("options.batch_size") * known.longest_context
-        activation = max(activation, memory.encoder_activation_gib(known, batched_tokens))
     return Need(
         weights_gib=weights,
         cache_gib=0.0,
@@ -87,6 +89,8 @@ def need(instance: Instance, _card: Card, tensor_parallel: int) -> Need | None:
 def services(instance: Instance) -> tuple[Service, ...]:
     """The server. Its command is what follows `infinity_emb` in the image's entrypoint."""
     mounts = (Mount(storage=hub.HUGGINGFACE, target="/app/.cache/huggingface"),) if hub.needs_hub(instance) else ()
+    locks = facts.locks(instance.image.family)
+    batches = 0.0 if instance.on_gpu else _WIDE_NUMBERS * (_activation_gib(instance) or 0.0)
     return (
         Service(
             name=instance.name,
@@ -100,6 +104,10 @@ def services(instance: Instance) -> tuple[Service, ...]:
             },
             ports=(Port(container=PORT),),
             mounts=mounts,
+            scratch=locks.writable(on_cards=instance.on_gpu),
+            read_only=locks.read_only(on_cards=instance.on_gpu),
+            capabilities=locks.capabilities,
+            limits=memory.host_limits(instance, batches),
             health=Health(
                 command=("curl", "-fsS", "-o", "/dev/null", "--max-time", "5", f"http://127.0.0.1:{PORT}/health")
             ),
@@ -132,6 +140,18 @@ def routes(instance: Instance) -> tuple[Route, ...]:
     )
 
 
+def _activation_gib(instance: Instance) -> float | None:
+    """The largest batch of the hungriest model; None where the catalogue does not know one of the models."""
+    largest = 0.0
+    for served in instance.models:
+        known = facts.models().get(served.model.source)
+        if known is None:
+            return None
+        batched_tokens = served.value("options.batch_size") * known.longest_context
+        largest = max(largest, memory.encoder_activation_gib(known, batched_tokens))
+    return largest
+
+
 def _command(instance: Instance) -> tuple[Arg, ...]:
     words = [Arg(value="v2", why="the subcommand that serves several models")]
     revisions = any(served.value("options.revision") for served in instance.models)
@@ -158,6 +178,7 @@ ENGINE = Engine(
     docs="https://michaelfeil.github.io/infinity",
     modalities=frozenset(_ENDPOINTS),
     many_models=True,
+    many_cards=False,
     port=PORT,
     fields=frozenset(),
     options=Options,
@@ -173,7 +194,10 @@ ENGINE = Engine(
             "--url-prefix": "the gateway calls Infinity at its root",
         }
     ),
+    process_options=frozenset(),
+    fetches=False,
     memory_share="",
+    complaints=no_complaints,
     need=need,
     services=services,
     routes=routes,

@@ -1,4 +1,4 @@
-"""vLLM: chat (whole and streamed) on /v1/chat/completions; one model per instance, on cards or on the CPU.
+"""vLLM: chat and vision on /v1/chat/completions, completion on /v1/completions; one model per instance, on cards or the CPU.
 
 It takes its share of a card at once when it starts, blind to neighbours. Not here yet: LoRA, pooling models, several hosts.
 https://docs.vllm.ai/en/latest/cli/serve.html
@@ -6,6 +6,7 @@ https://docs.vllm.ai/en/latest/cli/serve.html
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Literal
 
@@ -24,20 +25,28 @@ from stackgen.parts import (
     Mount,
     Need,
     Port,
+    Quirks,
     Route,
     Secret,
+    ServedModel,
     Service,
     Storage,
     flag_args,
 )
+from stackgen.sources import Path
 from stackgen.spec import Strict, Word
 
 PORT = 8000
 API_KEY = Secret(name="VLLM_API_KEY", purpose="lets the gateway in at vLLM", prefix="sk-")
 COMPILE_CACHE = Storage(name="vllm-compile", holds="vLLM's compiled kernels", size_estimate_gib=2)
 
+_ENDPOINTS = MappingProxyType(
+    {"chat": "/v1/chat/completions", "completion": "/v1/completions", "vision": "/v1/chat/completions"}
+)
 _DEFAULT_BATCHED_TOKENS = 2048
 _DEFAULT_SEQUENCES = 256
+_PARSERS = MappingProxyType({"tools": "tool_call_parser", "reasoning": "reasoning_parser"})
+"""What a model can do beyond text, and the option that says how it writes that."""
 _GRAPHS_INSIDE_BUDGET_SINCE = (0, 21)
 _LEAN_SAMPLER_SINCE = (0, 25)
 
@@ -57,7 +66,9 @@ class Options(Strict):
     enable_prefix_caching: bool | None = Field(None, description="Reuse the cache of equal beginnings.")
     enforce_eager: bool | None = Field(None, description="No compilation: starts sooner, answers slower.")
     tool_call_parser: Word | None = Field(None, description="How the model writes tool calls; switches them on.")
-    reasoning_parser: Word | None = Field(None, description="How the model writes its thoughts.")
+    reasoning_parser: Word | None = Field(
+        None, description="How the model writes its thoughts; `reasoning: true` takes it from the catalogue."
+    )
     trust_remote_code: bool | None = Field(None, description="Run Python code that comes with the model.")
     revision: Word | None = Field(None, description="Commit, tag or branch at the hub.")
     cpu_cache_gib: int | None = Field(
@@ -77,12 +88,21 @@ FLAGS = MappingProxyType(
         "--kv-cache-dtype": "options.kv_cache_dtype",
         "--enable-prefix-caching": "options.enable_prefix_caching",
         "--enforce-eager": "options.enforce_eager",
-        "--tool-call-parser": "options.tool_call_parser",
-        "--reasoning-parser": "options.reasoning_parser",
         "--trust-remote-code": "options.trust_remote_code",
         "--revision": "options.revision",
     }
 )
+
+
+def complaints(served: ServedModel) -> Iterator[tuple[Path, str, str]]:
+    """Abilities for which neither the spec nor the catalogue names a parser, and parsers of abilities that are off."""
+    for ability, option in _PARSERS.items():
+        wanted, written = getattr(served.model, ability), served.value(f"options.{option}")
+        if wanted and not _parser(served, ability):
+            message = f"how {served.model.source} writes its {ability} is not in the catalogue"
+            yield (ability,), message, f"write `{option}:` under `options`, as the model's card says"
+        if wanted is False and written:
+            yield ("options", option), f"`{ability}` is false, and this would switch it on", "drop one of the two"
 
 
 def need(instance: Instance, _card: Card, tensor_parallel: int) -> Need | None:
@@ -99,7 +119,7 @@ def need(instance: Instance, _card: Card, tensor_parallel: int) -> Need | None:
     known = facts.models().get(served.model.source)
     if known is None or not known.kv_heads:
         return None
-    version = tuple(int(part) for part in instance.image.pin.version.split(".")[:2])
+    version = instance.image.release
     tokens = served.model.context or known.longest_context
     number_bytes = 1 if str(served.value("options.kv_cache_dtype")).startswith(("fp8", "int8")) else 2
     forward = memory.forward_gib(
@@ -119,6 +139,7 @@ def need(instance: Instance, _card: Card, tensor_parallel: int) -> Need | None:
 def services(instance: Instance) -> tuple[Service, ...]:
     """The server. Its command is what follows `vllm serve` in the image's entrypoint."""
     served = instance.models[0]
+    locks = facts.locks(instance.image.family)
     variables = {
         "VLLM_API_KEY": Arg(value=API_KEY, why="the gateway must show it"),
         "VLLM_NO_USAGE_STATS": Arg(value="1", why="no telemetry"),
@@ -139,6 +160,10 @@ def services(instance: Instance) -> tuple[Service, ...]:
             environment=variables,
             ports=(Port(container=PORT),),
             mounts=tuple(mounts),
+            scratch=locks.writable(on_cards=instance.on_gpu),
+            read_only=locks.read_only(on_cards=instance.on_gpu),
+            capabilities=locks.capabilities,
+            limits=memory.host_limits(instance, _reserved_gib(instance)),
             health=Health(
                 command=(
                     "python3",
@@ -150,6 +175,7 @@ def services(instance: Instance) -> tuple[Service, ...]:
             networks=(ENGINE_NETWORK,),
             gpus=instance.gpus,
             shared_memory_gib=_shared_memory_gib(instance),
+            unlimited=("memlock", "stack") if instance.tensor_parallel > 1 else (),
             stop_seconds=60,
             metrics=Metrics(path="/metrics", port=PORT),
         ),
@@ -157,7 +183,7 @@ def services(instance: Instance) -> tuple[Service, ...]:
 
 
 def routes(instance: Instance) -> tuple[Route, ...]:
-    """Chat at /v1."""
+    """Everything at /v1."""
     served = instance.models[0]
     return tuple(
         Route(
@@ -170,9 +196,9 @@ def routes(instance: Instance) -> tuple[Route, ...]:
             service=instance.name,
             port=PORT,
             base_path="/v1",
-            endpoint="/v1/chat/completions",
+            endpoint=_ENDPOINTS[modality],
             key=API_KEY,
-            longest_request=served.model.context,
+            quirks=Quirks(tools=_parser(served, "tools") is not None),
         )
         for modality in served.model.modalities
     )
@@ -190,10 +216,42 @@ def _command(instance: Instance) -> tuple[Arg, ...]:
                 why="each of its cards holds a part of every layer",
             ),
         ]
-    if served.value("options.tool_call_parser"):
-        words.append(Arg(value="--enable-auto-tool-choice", why="tool calls need it beside their parser"))
+    words += _parser_words(served)
     words += [Arg(value=word, path=(*served.path, "extra_args", at)) for at, word in enumerate(served.model.extra_args)]
     return tuple(words)
+
+
+def _parser_words(served: ServedModel) -> Iterator[Arg]:
+    for ability, option in _PARSERS.items():
+        parser = _parser(served, ability)
+        if parser is None:
+            continue
+        written = served.value(f"options.{option}")
+        path = (*served.path, "options", option) if written else (*served.path, ability)
+        yield Arg(value=f"--{option.replace('_', '-')}")
+        yield Arg(value=parser, path=path)
+        if ability == "tools":
+            yield Arg(value="--enable-auto-tool-choice", why="tool calls need it beside their parser")
+
+
+def _parser(served: ServedModel, ability: str) -> str | None:
+    """The parser of an ability: the written one, else the catalogue's where the ability is asked for."""
+    written = served.value(f"options.{_PARSERS[ability]}")
+    if written:
+        return str(written)
+    known = facts.models().get(served.model.source)
+    if not known or not getattr(served.model, ability):
+        return None
+    return (known.tool_parser if ability == "tools" else known.reasoning_parser) or None
+
+
+def _reserved_gib(instance: Instance) -> float | None:
+    """Host memory for shared memory and, on the CPU, the cache; without a size for it vLLM takes a share of the host."""
+    served = instance.models[0]
+    cache = 0 if instance.on_gpu else served.value("options.cpu_cache_gib")
+    if cache is None or "VLLM_CPU_KVCACHE_SPACE" in served.model.environment:
+        return None
+    return float(cache + (_shared_memory_gib(instance) or 0))
 
 
 def _shared_memory_gib(instance: Instance) -> int | None:
@@ -206,10 +264,11 @@ def _shared_memory_gib(instance: Instance) -> int | None:
 ENGINE = Engine(
     name="vllm",
     docs="https://docs.vllm.ai",
-    modalities=frozenset({"chat"}),
+    modalities=frozenset(_ENDPOINTS),
     many_models=False,
+    many_cards=True,
     port=PORT,
-    fields=frozenset({"context", "concurrency", "tensor_parallel"}),
+    fields=frozenset({"context", "concurrency", "tensor_parallel", "tools", "reasoning"}),
     options=Options,
     flags=FLAGS,
     secrets=(API_KEY, hub.HF_TOKEN),
@@ -225,11 +284,17 @@ ENGINE = Engine(
             "--root-path": "the gateway calls vLLM at /v1",
             "--ssl-certfile": "inside the stack's network vLLM speaks plain HTTP",
             "--ssl-keyfile": "inside the stack's network vLLM speaks plain HTTP",
+            "--enable-auto-tool-choice": "write `tools: true`",
+            "--reasoning-parser": "write `reasoning: true`, or `options: reasoning_parser:`",
             "--tensor-parallel-size": "write `tensor_parallel`",
+            "--tool-call-parser": "write `tools: true`, or `options: tool_call_parser:`",
             "--uds": "the gateway calls vLLM by its port",
         }
     ),
+    process_options=frozenset(),
+    fetches=False,
     memory_share="gpu_memory_utilization",
+    complaints=complaints,
     need=need,
     services=services,
     routes=routes,

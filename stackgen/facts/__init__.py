@@ -1,4 +1,4 @@
-"""What is known about the world, as data with sources: cards, models, flags per release, images, texts of failures.
+"""What is known about the world, as data with sources: cards, models, flags per release, images, texts.
 
 Data files lie beside this module; nothing here decides.
 """
@@ -46,6 +46,8 @@ class ModelFacts:
     moe_intermediate_size: int
     vocabulary_size: int
     longest_context: int
+    tool_parser: str
+    reasoning_parser: str
     evidence: str
 
     @property
@@ -76,6 +78,47 @@ class FlagTable:
     version: str
     flags: Mapping[str, Flag]
     removed: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scratch:
+    """A path that lives in memory and dies with the container.
+
+    Where the image has a folder at that path, its rights win over `mode` in older engines; its owner is root in all.
+    """
+
+    path: str
+    mode: str = ""
+    """Rights in octal digits; empty for those of the image's folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Locks:
+    """How tightly containers of an image family can be locked without harm, and what they may take of their host."""
+
+    capabilities: tuple[str, ...]
+    """Rights of the root user that a start needs, with an empty volume or an old one."""
+    writable_root: str
+    """Why the root file system stays writable; empty where it need not."""
+    scratch: tuple[Scratch, ...]
+    """What must be writable beside the mounts while the root file system is not."""
+    pids: int
+    memory_gib: float
+    """Beside what models take."""
+    cpus: float | None
+    """None where a limit would slow down what the host is for."""
+    writable_root_on_cards: str = ""
+    memory_gib_each_further_card: float = 0.0
+    host_memory_flags: frozenset[str] = frozenset()
+    """Flags with which an engine moves weights or cache into the memory of the host."""
+
+    def read_only(self, *, on_cards: bool = False) -> bool:
+        """Whether nothing stands against a root file system that cannot be written."""
+        return not (self.writable_root or (on_cards and self.writable_root_on_cards))
+
+    def writable(self, *, on_cards: bool = False) -> tuple[Scratch, ...]:
+        """The scratch that goes with `read_only`."""
+        return self.scratch if self.read_only(on_cards=on_cards) else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +161,8 @@ def models() -> Mapping[str, ModelFacts]:
                 kind=row["kind"],
                 weights_gib=float(row["weights_gib"]),
                 weights_evidence=row["weights_evidence"],
+                tool_parser=row["tool_parser"],
+                reasoning_parser=row["reasoning_parser"],
                 evidence=row["evidence"],
                 **{name: int(row[name] or 0) for name in numbers},
             )
@@ -154,8 +199,23 @@ def flag_table(engine: str, version: str) -> FlagTable | None:
 
 @cache
 def flag_versions(engine: str) -> tuple[str, ...]:
-    """The releases of an engine whose flags are known, oldest first."""
-    return tuple(_json(f"{engine}_flags.json")["versions"])
+    """The releases of an engine whose flags are known, oldest first; none for an engine without flags."""
+    file = f"{engine}_flags.json"
+    return tuple(_json(file)["versions"]) if (_FOLDER / file).is_file() else ()
+
+
+@cache
+def locks(family: str) -> Locks:
+    """How tightly containers of an image family can be locked."""
+    entry = _json("images.json")[family]["locks"]
+    plain: dict[str, Any] = {name: value for name, value in entry.items() if not isinstance(value, list)}
+    plain.pop("source")
+    return Locks(
+        capabilities=tuple(entry["capabilities"]),
+        scratch=tuple(Scratch(**found) for found in entry["scratch"]),
+        host_memory_flags=frozenset(entry.get("host_memory_flags", ())),
+        **plain,
+    )
 
 
 @cache
@@ -172,9 +232,48 @@ def gateway_path(provider: str, modality: str) -> str | None:
 
 
 @cache
+def gateway_paths(provider: str) -> Mapping[str, str]:
+    """What the gateway appends to a base URL for a provider, by modality; empty for providers that were not tried."""
+    return MappingProxyType(_json("gateway.json")["appends"].get(provider, {}))
+
+
+@cache
+def gateway_word(provider: str, setting: str) -> str | None:
+    """The gateway's name for a setting of generation; None where it does not reach the servers of that provider."""
+    return _json("gateway.json")["words"].get(provider, {}).get(setting, setting) or None
+
+
+@cache
 def gateway_mode(modality: str) -> str:
     """The gateway's word for a modality."""
     return str(_json("gateway.json")["modes"][modality])
+
+
+@cache
+def compose_service_keys() -> Mapping[str, Mapping[str, Any]]:
+    """JSON schema of each key of a Compose service, references inside it resolvable; keys of Compose 5 alone left out."""
+    definitions = _json("compose_service.json")["$defs"]
+    parts = (definitions[name]["properties"] for name in ("container_spec", "workload_spec", "service"))
+    only_newer = {"pre_start"}
+    return MappingProxyType(
+        {
+            key: {**schema, "$defs": definitions}
+            for properties in parts
+            for key, schema in properties.items()
+            if key not in only_newer
+        }
+    )
+
+
+@cache
+def speech_texts() -> Mapping[str, str]:
+    """A sentence for voices by language, as two letters of ISO 639-1."""
+    return MappingProxyType(dict(_json("speech_texts.json")["texts"]))
+
+
+def speech_text(language: str) -> str:
+    """What a voice of a language (`pt`, `pt-BR`) is given to say; digits, which every voice can read, for a strange one."""
+    return speech_texts().get(language.replace("_", "-").partition("-")[0].lower(), "1 2 3 4 5")
 
 
 @cache

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from stackgen.modalities import chat, embedding, rerank
-from stackgen.modalities.probe import Modality, Probe, Reply
+from stackgen.modalities import chat, completion, embedding, rerank, speech, transcription, vision
+from stackgen.modalities.probe import Modality, Probe, Reply, Upload
 
-__all__ = ["MODALITIES", "Modality", "Probe", "Reply"]
+__all__ = ["MODALITIES", "Modality", "Probe", "Reply", "Upload"]
 
-MODALITIES: Mapping[str, Modality] = MappingProxyType(
-    {modality.name: modality for modality in (chat.MODALITY, embedding.MODALITY, rerank.MODALITY)}
-)
+_FILES = (chat, completion, vision, embedding, rerank, transcription, speech)
+MODALITIES: Mapping[str, Modality] = MappingProxyType({file.MODALITY.name: file.MODALITY for file in _FILES})

@@ -1,4 +1,4 @@
-"""Chat: whole and streamed answers to a list of messages (`/v1/chat/completions`)."""
+"""Chat: whole and streamed answers to a list of messages, and calls of tools (`/v1/chat/completions`)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,33 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from stackgen.modalities.probe import Modality, Probe, Reply
+from stackgen.modalities.probe import Modality, Probe, Reply, first_choice, same, shortened
 
 _BODY: Mapping[str, Any] = {
     "messages": [{"role": "user", "content": "Answer with one short sentence: what is the capital of France?"}],
     "max_tokens": 24,
     "temperature": 0,
 }
+_TOOL = "get_weather"
+_TOOLS_BODY: Mapping[str, Any] = {
+    "messages": [{"role": "user", "content": f"How is the weather in Paris now? Call {_TOOL} to find out."}],
+    "tools": [
+        {
+            "type": "function",
+            "function": {
+                "name": _TOOL,
+                "description": "Tells the weather of a city.",
+                "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+            },
+        }
+    ],
+    "tool_choice": "auto",  # `required` forces the form upon the model and goes around the engine's parser of calls
+    "max_tokens": 512,  # thoughts come before the call
+    "temperature": 0,
+}
 
 
-def _text_of(message: Any) -> str:
+def text_of(message: Any) -> str:
     """What the model said: a model that thinks may have used up the probe's tokens before it answers."""
     if not isinstance(message, dict):
         return ""
@@ -27,13 +44,10 @@ def complaint(reply: Reply) -> str | None:
     refusal = reply.refusal()
     if refusal:
         return refusal
-    data = reply.json()
-    choices = data.get("choices") if isinstance(data, dict) else None
-    if not isinstance(choices, list) or not choices:
+    choice = first_choice(reply)
+    if choice is None:
         return "the reply has no `choices`"
-    if _text_of(choices[0].get("message")):
-        return None
-    return "the answer is empty"
+    return None if text_of(choice.get("message")) else "the answer is empty"
 
 
 def stream_complaint(reply: Reply) -> str | None:
@@ -42,7 +56,7 @@ def stream_complaint(reply: Reply) -> str | None:
     if refusal:
         return refusal
     if "text/event-stream" not in reply.content_type:
-        return f"not a stream but {reply.content_type or 'nothing'}"
+        return f"not a stream but {shortened(reply.content_type) or 'nothing'}"
     events = [line[5:].strip() for line in reply.body.splitlines() if line.startswith("data:")]
     if not events or events[-1] != "[DONE]":
         return "the stream ends without [DONE]"
@@ -54,8 +68,43 @@ def stream_complaint(reply: Reply) -> str | None:
             return f"an event is not JSON: {event[:80]}"
         if "error" in data:
             return f"the stream carries an error: {event[:200]}"
-        pieces += sum(bool(_text_of(choice.get("delta"))) for choice in data.get("choices", ()))
+        pieces += sum(bool(text_of(choice.get("delta"))) for choice in data.get("choices", ()))
     return None if pieces else "the stream brought no text"
+
+
+def tools_complaint(reply: Reply) -> str | None:
+    """A good reply calls the one tool that there is, with arguments that are JSON."""
+    refusal = reply.refusal()
+    if refusal:
+        return refusal
+    choice = first_choice(reply)
+    if choice is None:
+        return "the reply has no `choices`"
+    message = choice["message"]
+    calls = message.get("tool_calls")
+    if not calls:
+        return _without_call(choice, text_of(message))
+    return _call_complaint(calls[0]["function"])
+
+
+def _call_complaint(function: Mapping[str, Any]) -> str | None:
+    if function["name"] != _TOOL:
+        return f"the model calls {shortened(str(function['name']))}, and there is only {_TOOL}"
+    arguments = function["arguments"]
+    if not isinstance(arguments, str):
+        return "the arguments of the call are not the text of a JSON object"
+    try:
+        given = json.loads(arguments)
+    except ValueError:
+        return f"the arguments of the call are not JSON: {shortened(arguments)}"
+    return None if isinstance(given, dict) and given.get("city") else f"the call names no city: {shortened(arguments)}"
+
+
+def _without_call(choice: Mapping[str, Any], text: str) -> str:
+    if _TOOL in text and choice.get("finish_reason") != "length":
+        return f"the call came as text, so the engine's parser of calls does not fit the model: {shortened(text)}"
+    cut = " before max_tokens cut it" if choice.get("finish_reason") == "length" else ""
+    return f"the model called no tool{cut}: {shortened(text)}" if text else "the answer is empty"
 
 
 _GOOD = Reply(  # vLLM 0.32.0
@@ -99,21 +148,64 @@ _SILENT_STREAM = Reply(
     content_type="text/event-stream",
     body='data: {"choices":[{"index":0,"delta":{"content":""}}]}\n\ndata: [DONE]\n\n',
 )
+
+
+def _calling(message: str, finish_reason: str = "tool_calls") -> Reply:
+    """An answer as vLLM 0.32.0 spells it, shortened."""
+    choice = f'{{"index":0,"message":{{"role":"assistant",{message}}},"finish_reason":"{finish_reason}"}}'
+    return Reply(
+        status=200, content_type="application/json", body=f'{{"object":"chat.completion","choices":[{choice}]}}'
+    )
+
+
+def _call(function: str) -> Reply:
+    return _calling(f'"content":null,"tool_calls":[{{"id":"call_80b4","type":"function","function":{function}}}]')
+
+
+_GOOD_CALL = _call('{"name":"get_weather","arguments":"{\\"city\\": \\"Paris\\"}"}')
+_BAD_CALLS = (
+    _call('{"name":"weather","arguments":"{\\"city\\": \\"Paris\\"}"}'),
+    _call('{"name":"get_weather","arguments":"{city: Paris"}'),
+    _call('{"name":"get_weather","arguments":"{}"}'),
+    _call('{"name":"get_weather","arguments":{"city":"Paris"}}'),
+    _calling('"content":"<tool_call>{\\"name\\": \\"get_weather\\"}</tool_call>"', "stop"),
+    _calling('"content":"I cannot know.","tool_calls":[]', "stop"),
+    _calling('"content":null,"reasoning":"The user wants get_weather"', "length"),
+    Reply(
+        status=400,
+        content_type="application/json",
+        body='{"error":{"message":"\\"auto\\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set"}}',
+    ),
+)
 _NO_ANSWER = Reply(error="no connection: [Errno 111] Connection refused")
 
 MODALITY = Modality(
     name="chat",
     path="/v1/chat/completions",
+    call="chat.completions.create",
+    answer=".choices[0].message.content",
     probes=(
         Probe(
-            name="chat", body=_BODY, complaint=complaint, good=(_GOOD, _THINKING), bad=(_EMPTY, _UNKNOWN, _NO_ANSWER)
+            name="chat",
+            body=same(_BODY),
+            complaint=complaint,
+            good=(_GOOD, _THINKING),
+            bad=(_EMPTY, _UNKNOWN, _NO_ANSWER),
         ),
         Probe(
             name="chat stream",
-            body={**_BODY, "stream": True},
+            body=same({**_BODY, "stream": True}),
             complaint=stream_complaint,
             good=(_GOOD_STREAM,),
             bad=(_CUT_STREAM, _SILENT_STREAM, _GOOD, _UNKNOWN, _NO_ANSWER),
+        ),
+        Probe(
+            name="chat tools",
+            body=same(_TOOLS_BODY),
+            complaint=tools_complaint,
+            good=(_GOOD_CALL,),
+            bad=(*_BAD_CALLS, _GOOD, _EMPTY, _UNKNOWN, _NO_ANSWER),
+            wanted=lambda quirks: quirks.tools,
         ),
     ),
 )

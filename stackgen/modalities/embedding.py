@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from stackgen.modalities.probe import Modality, Probe, Reply
+from stackgen.modalities.probe import Modality, Probe, Reply, same
 
 _BODY: Mapping[str, Any] = {
     "input": ["The cat sleeps on the sofa.", "A kitten naps on the couch.", "Interest rates rose by half a point."]
@@ -47,10 +47,12 @@ def _reply(*vectors: str) -> Reply:
 MODALITY = Modality(
     name="embedding",
     path="/v1/embeddings",
+    call="embeddings.create",
+    answer=".data[0].embedding[:3]",
     probes=(
         Probe(
             name="embedding",
-            body=_BODY,
+            body=same(_BODY),
             complaint=complaint,
             good=(_reply("[-0.0627,0.0549]", "[-0.0611,0.0552]", "[0.0121,-0.0035]"),),
             bad=(

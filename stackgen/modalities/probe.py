@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from stackgen.parts import Quirks
 from stackgen.sources import printable
 
 _BODY_SHOWN = 300
@@ -19,6 +21,10 @@ class Reply:
     status: int = 0
     content_type: str = ""
     body: str = ""
+    data: str = ""
+    """The bytes of a reply that is no text, in base64; its `body` is empty."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What the gateway says about itself: headers that begin with `x-litellm-`, by their names in small letters."""
     error: str = ""
     seconds: float = 0.0
 
@@ -29,13 +35,35 @@ class Reply:
         except ValueError:
             return None
 
+    def content(self) -> bytes:
+        """The bytes of a reply that is no text."""
+        return base64.b64decode(self.data)
+
+    def message(self) -> str:
+        """The sentence inside an error body, or the body."""
+        data = self.json()
+        inner = data.get("error", data.get("detail", data)) if isinstance(data, dict) else data
+        text = inner.get("message", inner) if isinstance(inner, dict) else inner
+        return shortened(str(text if text is not None else self.body))
+
     def refusal(self) -> str | None:
         """Why this is no success at all: no answer, or a status other than 200."""
         if self.error:
             return self.error
         if self.status != 200:  # noqa: PLR2004 - HTTP
-            return f"HTTP {self.status}: {_message(self)}"
+            return f"HTTP {self.status}: {self.message()}"
         return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """A file that travels in a form."""
+
+    field: str
+    name: str
+    content_type: str
+    content: Callable[[], bytes]
+    """The file; other bytes on each call, so that no cache knows it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +71,18 @@ class Probe:
     """One small real request, and the judgement of its reply."""
 
     name: str
-    body: Mapping[str, Any]
-    """Body without `model`, which the runner adds."""
+    body: Callable[[Quirks], Mapping[str, Any]]
+    """Body without `model`, which the runner adds: JSON, or the fields of a form where there is an upload."""
     complaint: Callable[[Reply], str | None]
     """None: the reply is good; else what is wrong with it."""
     good: tuple[Reply, ...]
-    """Replies recorded from real engines and gateways."""
+    """Replies recorded from real engines and gateways, or spelled from their documents."""
     bad: tuple[Reply, ...]
+    wanted: Callable[[Quirks], bool] = lambda _: True
+    """Whether a model with these quirks can be asked this."""
+    upload: Upload | None = None
+    saved_as: str = ""
+    """Name of the file that a client makes of the reply, where it is no text."""
 
     def judge(self, reply: Reply) -> str | None:
         """The complaint; a reply whose parts are of other types than anybody expects is a complaint too."""
@@ -67,12 +100,30 @@ class Modality:
     path: str
     """Path at the gateway."""
     probes: tuple[Probe, ...]
+    """The first one fits every model."""
+    call: str = ""
+    """Method of the openai client of Python; empty where it has none and posts the body as it is."""
+    answer: str = ""
+    """Where in the answer of that client stands what people want to see; empty where the answer is a file."""
+
+    def probes_for(self, quirks: Quirks) -> tuple[Probe, ...]:
+        """What a model with these quirks is asked."""
+        return tuple(probe for probe in self.probes if probe.wanted(quirks))
 
 
-def _message(reply: Reply) -> str:
-    """The sentence inside an error body."""
+def same(body: Mapping[str, Any]) -> Callable[[Quirks], Mapping[str, Any]]:
+    """A body that depends on no quirk."""
+    return lambda _: body
+
+
+def first_choice(reply: Reply) -> Mapping[str, Any] | None:
+    """The first of the answers that a model which writes gives; None where there is none."""
     data = reply.json()
-    inner = data.get("error", data.get("detail", data)) if isinstance(data, dict) else data
-    text = inner.get("message", inner) if isinstance(inner, dict) else inner
-    plain = printable(" ".join(str(text if text is not None else reply.body).split()))
+    choices = data.get("choices") if isinstance(data, dict) else None
+    return choices[0] if isinstance(choices, list) and choices else None
+
+
+def shortened(text: str) -> str:
+    """A text of a server on one line, without what plays with a terminal, and not too long."""
+    plain = printable(" ".join(text.split()))
     return plain if len(plain) <= _BODY_SHOWN else f"{plain[:_BODY_SHOWN]}…"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from stackgen.modalities.probe import Modality, Probe, Reply
+from stackgen.modalities.probe import Modality, Probe, Reply, same
 
 _BODY: Mapping[str, Any] = {
     "query": "Where does the cat sleep?",
@@ -46,10 +46,11 @@ def _reply(*scores: tuple[int, str]) -> Reply:
 MODALITY = Modality(
     name="rerank",
     path="/v1/rerank",
+    answer='["results"]',
     probes=(
         Probe(
             name="rerank",
-            body=_BODY,
+            body=same(_BODY),
             complaint=complaint,
             good=(_reply((1, "0.9029"), (2, "0.5029"), (0, "0.1022")),),
             bad=(

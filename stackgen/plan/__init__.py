@@ -8,14 +8,18 @@ from dataclasses import replace
 from stackgen import backing, facts
 from stackgen.engines import ENGINES
 from stackgen.errors import Problem
-from stackgen.parts import Dependency, Engine, Gpu, Image, Instance, Joined, Route, Secret, SecretKind, Service, Value
-from stackgen.plan import cards, checks, grouping
-from stackgen.plan.model import CardPlan, CardUse, Plan, service_url
+from stackgen.parts import Engine, Gpu, Image, Instance, Route, Secret, Service, service_url
+from stackgen.plan import cards, checks, deployments, gateway, grouping, names, secrets, warnings
+from stackgen.plan.deployments import Deployment
+from stackgen.plan.model import CardPlan, CardUse, Plan
+from stackgen.plan.raw import Reader
+from stackgen.plan.service_checks import Services
+from stackgen.plan.services import Shop
 from stackgen.plan.text import as_json, as_text
-from stackgen.sources import Loaded, nearest
+from stackgen.sources import Loaded
 from stackgen.spec import Spec
 
-__all__ = ["CardPlan", "CardUse", "Plan", "as_json", "as_text", "make", "service_url"]
+__all__ = ["CardPlan", "CardUse", "Deployment", "Plan", "as_json", "as_text", "make", "service_url"]
 
 
 def make(loaded: Loaded, engines: Mapping[str, Engine] = ENGINES) -> Plan:
@@ -35,23 +39,20 @@ def make(loaded: Loaded, engines: Mapping[str, Engine] = ENGINES) -> Plan:
     problems += checks.profile_problems(loaded, engines)
     problems += checks.gpu_problems(loaded, spec)
     problems += checks.model_problems(loaded, spec, engines)
+    problems += names.problems(loaded, spec)
+    problems += deployments.endpoint_problems(loaded, spec)
+    problems += deployments.generation_problems(loaded, spec)
+    problems += gateway.problems(loaded, spec)
     served = grouping.served_models(loaded, spec, engines, problems)
     found = grouping.in_start_order(grouping.instances(loaded, spec, engines, served, problems), engines)
     for instance in found:
-        engine = engines[instance.engine]
-        for model in instance.models:
-            problems += checks.extra_argument_problems(
-                loaded, model.path, model.model, engine, instance.image.pin.version
-            )
-            problems += checks.environment_problems(loaded, model.path, model.model, engine)
-    inventory = _inventory(spec)
-    plans = cards.card_plans(found, inventory, engines)
+        problems += _instance_problems(loaded, instance, engines[instance.engine])
+    plans = cards.card_plans(found, _inventory(spec), engines)
     problems += cards.memory_problems(loaded, plans, found, engines)
-    images = _images(loaded, spec, problems)
-    problems += _secret_problems(loaded, spec, engines)
+    plan = _plan(loaded, spec, found, plans, _images(loaded, spec, found, engines, problems), engines, problems)
     if problems:
-        raise loaded.failure(problems)
-    return _plan(loaded, spec, found, plans, images, engines)
+        raise loaded.failure(dict.fromkeys(problems))
+    return plan
 
 
 def _plan(
@@ -61,14 +62,37 @@ def _plan(
     plans: list[CardPlan],
     images: Mapping[str, Image],
     engines: Mapping[str, Engine],
+    problems: list[Problem],
 ) -> Plan:
-    routes = tuple(route for instance in found for route in _routes(instance, engines[instance.engine]))
+    known = secrets.known(spec, engines)
+    reader = Reader(loaded.place, known, problems)
+    shop = Shop(loaded, spec, known, reader, problems)
+    routes = [route for instance in found for route in _routes(instance, engines[instance.engine])]
+    routes += deployments.endpoint_routes(spec, known)
+    routes.sort(key=lambda route: (route.model, route.service, route.modality))
+    problems += deployments.way_problems(loaded, routes)
+    entries = deployments.of_routes(spec, routes, reader)
+    raw = gateway.raw_sections(loaded, spec, reader)
+    passed = gateway.pass_through_keys(spec, known)
     services = [
-        _started(service, instance) for instance in found for service in engines[instance.engine].services(instance)
+        shop.finished(service, instance)
+        for instance in found
+        if instance.python or not engines[instance.engine].fetches
+        for service in engines[instance.engine].services(instance)
     ]
-    services += backing.services(spec.gateway, routes, images.__getitem__)
-    services = [_with_secret_settings(service, spec) for service in sorted(services, key=lambda service: service.name)]
-    secrets = {secret.name: secret for service in services for secret in service.secrets()}
+    if images:
+        shown = gateway.secrets_shown(routes, entries, raw, passed)
+        services += backing.services(spec, shown, gateway.variables(loaded, spec, known, problems), images.__getitem__)
+    services = shop.overridden([*services, *shop.extra()])
+    ordered = sorted(services, key=lambda service: service.name)
+    services = [secrets.with_settings(shop.placed(service), spec) for service in ordered]
+    used = _used(spec, services, known)
+    storages = {mount.storage.name: mount.storage for service in services for mount in service.mounts}
+    problems += secrets.problems(loaded, spec, known)
+    whole = Services(loaded, spec, found, services)
+    if whole.is_complete:
+        problems += secrets.unused(loaded, spec, used.values(), known)
+    problems += whole.problems(storages.values())
     return Plan(
         name=spec.name,
         spec_file=loaded.file,
@@ -76,12 +100,24 @@ def _plan(
         gateway=spec.gateway,
         instances=tuple(found),
         services=tuple(services),
-        routes=tuple(sorted(routes, key=lambda route: (route.model, route.modality))),
-        secrets=tuple(secrets[name] for name in sorted(secrets)),
+        routes=tuple(routes),
+        deployments=entries,
+        raw_gateway=raw,
+        pass_through_keys=passed,
+        network=spec.network,
+        places=spec.storage,
+        secrets=tuple(used[name] for name in sorted(used)),
         cards=tuple(plans),
-        warnings=tuple(_warnings(found, plans, spec)),
+        warnings=tuple(warnings.of_stack(found, plans, spec, services)),
         origins=loaded.merged.origins,
     )
+
+
+def _instance_problems(loaded: Loaded, instance: Instance, engine: Engine) -> Iterator[Problem]:
+    for served in instance.models:
+        yield from checks.extra_argument_problems(loaded, served.path, served.model, engine, instance.image.version)
+        yield from checks.engine_problems(loaded, served, engine)
+    yield from checks.environment_problems(loaded, instance, engine)
 
 
 def _routes(instance: Instance, engine: Engine) -> tuple[Route, ...]:
@@ -89,31 +125,13 @@ def _routes(instance: Instance, engine: Engine) -> tuple[Route, ...]:
     return engine.routes(replace(instance, models=tuple(sound))) if sound else ()
 
 
-def _started(service: Service, instance: Instance) -> Service:
-    """The service with its place in the start order of its card."""
-    why = f"both use {', '.join(gpu.id for gpu in instance.gpus)}; one at a time measures its memory"
-    return replace(service, needs=(*service.needs, *(Dependency(service=name, why=why) for name in instance.after)))
-
-
-def _with_secret_settings(service: Service, spec: Spec) -> Service:
-    """The service with what the spec says about its secrets."""
-    environment = {name: replace(arg, value=_settled(arg.value, spec)) for name, arg in service.environment.items()}
-    command = tuple(replace(arg, value=_settled(arg.value, spec)) for arg in service.command)
-    return replace(service, environment=environment, command=command)
-
-
-def _settled(value: Value, spec: Spec) -> Value:
-    if isinstance(value, Joined):
-        return Joined(tuple(part if isinstance(part, str) else _settled_secret(part, spec) for part in value.parts))
-    return _settled_secret(value, spec) if isinstance(value, Secret) else value
-
-
-def _settled_secret(secret: Secret, spec: Spec) -> Secret:
-    setting = spec.secrets.get(secret.name)
-    if setting is None:
-        return secret
-    kind = SecretKind.REQUIRED if secret.kind is SecretKind.OPTIONAL and setting.required else secret.kind
-    return replace(secret, kind=kind, from_environment=setting.source == "environment")
+def _used(spec: Spec, services: list[Service], known: Mapping[str, Secret]) -> dict[str, Secret]:
+    """The secrets that the stack needs: those that services are given, and those that `up` hands out itself."""
+    found = {secret.name: secret for service in services for secret in secrets.of_service(service)}
+    for identifier in spec.gateway.keys:
+        name = secrets.client_key(identifier).name
+        found[name] = known[name]
+    return found
 
 
 def _inventory(spec: Spec) -> list[Gpu]:
@@ -125,54 +143,19 @@ def _inventory(spec: Spec) -> list[Gpu]:
     ]
 
 
-def _images(loaded: Loaded, spec: Spec, problems: list[Problem]) -> dict[str, Image]:
+def _images(
+    loaded: Loaded, spec: Spec, found: list[Instance], engines: Mapping[str, Engine], problems: list[Problem]
+) -> dict[str, Image]:
+    """The images of the gateway and its stores; empty where one is missing."""
     images = {}
-    for family in backing.wanted(spec.gateway):
+    wanted = list(backing.wanted(spec.gateway))
+    if any(engines[instance.engine].fetches for instance in found):
+        wanted.append(checks.PYTHON_FAMILY)
+    for family in wanted:
         pinned = loaded.pinned(family, "")
         if pinned:
-            images[family] = Image(family=family, pin=pinned.pin, origin=pinned.origin)
+            images[family] = Image.chosen(family, pinned.pin, "", pinned.origin)
         else:
             hint = "pin one under `images:` of a profile without `accelerator:`"
             problems.append(Problem(loaded.place(("profiles",)), f"no profile pins an image of {family}", hint))
-    return images
-
-
-def _secret_problems(loaded: Loaded, spec: Spec, engines: Mapping[str, Engine]) -> Iterator[Problem]:
-    used = {model.engine for model in spec.models.values()} & set(engines)
-    secrets = (*backing.SECRETS, *(secret for name in used for secret in engines[name].secrets))
-    known = {secret.name for secret in secrets}
-    generated = {secret.name for secret in secrets if secret.kind is SecretKind.GENERATED}
-    for name, setting in spec.secrets.items():
-        if name in generated and setting.required:
-            place = loaded.place(("secrets", name, "required"))
-            yield Problem(place, f"stackgen generates {name} where it is missing", "drop the line")
-        if name not in known:
-            yield Problem(
-                loaded.place(("secrets", name), of_key=True), f"the stack has no secret {name}", nearest(name, known)
-            )
-
-
-def _warnings(found: list[Instance], plans: list[CardPlan], spec: Spec) -> list[str]:
-    warnings = []
-    for instance in found:
-        version = instance.image.pin.version
-        if facts.flag_table(instance.engine, version) is None:
-            known = facts.flag_versions(instance.engine)
-            warnings.append(
-                f"flags of {instance.engine} {version} are not proven: tables reach from {known[0]} to {known[-1]}"
-            )
-    for plan in plans:
-        unknown = [use.instance for use in plan.uses if use.need is None]
-        if unknown:
-            warnings.append(
-                f"memory on {plan.gpu.id} is not proven: the catalogue lacks a model of {', '.join(unknown)}"
-            )
-    if not _is_private(spec.gateway.address):
-        warnings.append(
-            f"the gateway listens on {spec.gateway.address}: everybody who reaches this host can try its key, without TLS"
-        )
-    return warnings
-
-
-def _is_private(address: str) -> bool:
-    return address in {"127.0.0.1", "::1"} or address.startswith("127.")
+    return images if len(images) == len(wanted) else {}

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from stackgen import backing, facts
 from stackgen.errors import Place, Problem
 from stackgen.modalities import MODALITIES
-from stackgen.parts import Engine
+from stackgen.parts import Engine, Instance, ServedModel, secrets_of
 from stackgen.sources import Loaded, Path, describe, findings, nearest, printable
 from stackgen.spec import Gpu, Model, Spec
 
+PYTHON_FAMILY = "python"
+"""Image that jobs run in which fetch models."""
+FAMILIES = (*backing.NAMES, PYTHON_FAMILY)
+"""Images beside those of engines."""
 _FLAG = re.compile(r"--?[A-Za-z]")
-_COMMON_FIELDS = frozenset({"context", "concurrency", "tensor_parallel"})
+_COMMON_FIELDS = frozenset({"context", "concurrency", "tensor_parallel", "tools", "reasoning"})
 
 
 def profile_problems(loaded: Loaded, engines: Mapping[str, Engine]) -> Iterator[Problem]:
@@ -21,10 +26,10 @@ def profile_problems(loaded: Loaded, engines: Mapping[str, Engine]) -> Iterator[
     for profile, document in loaded.profiles:
         for family in profile.images:
             place = document.place(("images", family), of_key=True)
-            if family not in engines and family not in backing.NAMES:
-                hint = nearest(family, (*engines, *backing.NAMES))
+            if family not in engines and family not in FAMILIES:
+                hint = nearest(family, (*engines, *FAMILIES))
                 yield Problem(place, f"there is no engine or service {describe(family)}", hint)
-            elif family in backing.NAMES and profile.accelerator is not None:
+            elif family in FAMILIES and profile.accelerator is not None:
                 message = f"{family} uses no accelerator, and this profile is for {profile.accelerator} alone"
                 yield Problem(place, message, "pin it in a profile without `accelerator`")
         for name, defaults in profile.engines.items():
@@ -69,10 +74,9 @@ def device_of(gpu: Gpu) -> str:
 
 
 def model_problems(loaded: Loaded, spec: Spec, engines: Mapping[str, Engine]) -> Iterator[Problem]:
-    """Each model by itself, then names that clients could confuse."""
+    """Each model by itself."""
     if not spec.models and "models" in loaded.document.data and not loaded.document.data["models"]:
         yield Problem(loaded.place(("models",)), "a stack needs at least one model")
-    names: dict[str, str] = {}
     for identifier, model in spec.models.items():
         path: Path = ("models", identifier)
         engine = engines.get(model.engine)
@@ -83,17 +87,6 @@ def model_problems(loaded: Loaded, spec: Spec, engines: Mapping[str, Engine]) ->
             yield from _modality_problems(loaded, path, model, engine)
             yield from _field_problems(loaded, path, model, engine)
         yield from _gpu_choice_problems(loaded, path, model, engine)
-        for position, name in enumerate(model.public_names or (identifier,)):
-            if name in names:
-                place = loaded.place(
-                    (*path, "public_names", position) if model.public_names else path, of_key=not model.public_names
-                )
-                yield Problem(
-                    place,
-                    f"the public name {describe(name)} is taken by `{names[name]}`",
-                    "one name, one model in this version",
-                )
-            names.setdefault(name, identifier)
 
 
 def _modality_problems(loaded: Loaded, path: Path, model: Model, engine: Engine) -> Iterator[Problem]:
@@ -113,6 +106,16 @@ def _field_problems(loaded: Loaded, path: Path, model: Model, engine: Engine) ->
     for name in sorted(_COMMON_FIELDS - engine.fields):
         if getattr(model, name) is not None:
             yield Problem(loaded.place((*path, name), of_key=True), f"{engine.name} has no `{name}`", "drop the line")
+    if model.replicas > 1 and engine.many_models:
+        message = f"{engine.name} serves several models in one process, and has no replicas"
+        place = loaded.place((*path, "replicas"))
+        yield Problem(
+            place, message, "give each copy an entry of its own with the same public name and another `instance`"
+        )
+    if model.replicas > 1 and model.publish:
+        message = f"{model.replicas} replicas cannot all listen on port {model.publish.port}"
+        place = loaded.place((*path, "publish"), of_key=True)
+        yield Problem(place, message, "drop the lines; clients reach every replica through the gateway")
     if model.instance is not None and not engine.many_models:
         message = f"{engine.name} serves one model per instance"
         yield Problem(loaded.place((*path, "instance"), of_key=True), message, "drop the line")
@@ -122,10 +125,14 @@ def _gpu_choice_problems(loaded: Loaded, path: Path, model: Model, engine: Engin
     declared = loaded.document.data.get("gpus")
     declared = declared if isinstance(declared, dict) else {}
     count = len(model.gpus) if model.gpus is not None else min(1, len(declared))
-    if model.tensor_parallel not in (None, max(1, count)):
-        message = (
-            f"`tensor_parallel` is {model.tensor_parallel}, but the model is on {count} card{'' if count == 1 else 's'}"
-        )
+    cards = f"{count} card{'' if count == 1 else 's'}"
+    if count % model.replicas:
+        message = f"{model.replicas} replicas cannot share {cards} evenly"
+        hint = f"name {model.replicas * (count // model.replicas + 1)} cards in `gpus`, or `gpus: []` for the CPU"
+        yield Problem(loaded.place((*path, "replicas")), message, hint)
+    elif model.tensor_parallel not in (None, max(1, count // model.replicas)):
+        each = f", {model.replicas} replicas" if model.replicas > 1 else ""
+        message = f"`tensor_parallel` is {model.tensor_parallel}, but the model is on {cards}{each}"
         hint = "name as many cards in `gpus`; or drop `tensor_parallel`"
         yield Problem(loaded.place((*path, "tensor_parallel")), message, hint)
     if model.gpus is None:
@@ -141,7 +148,7 @@ def _gpu_choice_problems(loaded: Loaded, path: Path, model: Model, engine: Engin
             yield Problem(place, f"there is no card {describe(identifier)} in `gpus`", nearest(identifier, declared))
         elif identifier in model.gpus[:position]:
             yield Problem(place, f"the card `{identifier}` is here twice", "drop one")
-    if engine is not None and engine.many_models and len(model.gpus) > 1:
+    if engine is not None and not engine.many_cards and len(model.gpus) > 1:
         message = f"{engine.name} runs on one card, not {len(model.gpus)}"
         yield Problem(loaded.place((*path, "gpus")), message, f"write `gpus: [{model.gpus[0]}]`")
 
@@ -206,8 +213,23 @@ def _value_problems(place: Place, value: str, flag: facts.Flag) -> Iterator[Prob
         yield Problem(place, f"{describe(value)} is no value of {flag.name}", nearest(value, flag.choices))
 
 
-def environment_problems(loaded: Loaded, path: Path, model: Model, engine: Engine) -> Iterator[Problem]:
+def engine_problems(loaded: Loaded, served: ServedModel, engine: Engine) -> Iterator[Problem]:
+    """What only the engine knows to be wrong."""
+    for below, message, hint in engine.complaints(served):
+        yield Problem(loaded.place((*served.path, *below)), message, hint)
+
+
+def environment_problems(loaded: Loaded, instance: Instance, engine: Engine) -> Iterator[Problem]:
     """Variables that would take the place of a secret."""
-    for name in sorted({secret.name for secret in engine.secrets} & set(model.environment)):
-        place = loaded.place((*path, "environment", name), of_key=True)
-        yield Problem(place, f"{name} is a secret of the stack", "write its value into .stackgen/secrets.env")
+    bare = [replace(served, model=served.model.model_copy(update={"environment": {}})) for served in instance.models]
+    services = engine.services(replace(instance, models=tuple(bare)))
+    secret = {
+        name for service in services for name, arg in service.environment.items() if any(secrets_of(arg.value))
+    } | {secret.name for secret in engine.secrets}
+    for served in instance.models:
+        for field in ("environment", "secret_environment"):
+            for name in sorted(secret & set(served.value(field))):
+                place = loaded.place((*served.path, field, name), of_key=True)
+                yield Problem(
+                    place, f"{name} holds a secret of the stack", "write its value into .stackgen/secrets.env"
+                )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from pydantic import BaseModel
+
 from stackgen import facts
 from stackgen.errors import Problem
 from stackgen.parts import Engine, Gpu, Image, Instance, ServedModel
-from stackgen.plan.checks import device_of
-from stackgen.sources import Loaded, Path, findings
-from stackgen.spec import ACCELERATORS, Model, Spec
+from stackgen.plan.checks import PYTHON_FAMILY, device_of
+from stackgen.sources import Loaded, Path, describe, findings
+from stackgen.spec import ACCELERATORS, Model, Overrides, Spec
 
 
 def instance_name(engine: Engine, identifier: str, model: Model) -> str:
@@ -52,22 +54,45 @@ def instances(
     found = []
     for name in sorted(groups):
         first = groups[name][0]
-        problems += _differences(loaded, spec, name, groups[name])
+        engine = engines[first.model.engine]
+        problems += _differences(loaded, spec, name, groups[name], engine)
         image = _image(loaded, first, problems)
         if image is None:
             continue
-        gpus = _gpus(spec, first.model)
-        found.append(
+        if any(served.model.build and not served.model.image for served in groups[name]):
+            image = replace(image, reference=f"{spec.name}-{name}:{image.version}")
+        python = loaded.pinned(PYTHON_FAMILY, "") if engine.fetches else None
+        found += [
             Instance(
-                name=name,
-                engine=first.model.engine,
+                name=name if replica == 0 else f"{name}-{replica + 1}",
+                engine=engine.name,
                 models=tuple(groups[name]),
                 image=image,
-                gpus=gpus,
-                tensor_parallel=max(1, len(gpus)),
+                gpus=cards,
+                tensor_parallel=max(1, len(cards)),
+                replica=replica,
+                python=Image.chosen(PYTHON_FAMILY, python.pin, "", python.origin) if python else None,
             )
-        )
+            for replica, cards in enumerate(_shares(_gpus(spec, first.model), first.model.replicas))
+        ]
+    problems += _name_clashes(loaded, found)
     return found
+
+
+def _shares(gpus: tuple[Gpu, ...], replicas: int) -> list[tuple[Gpu, ...]]:
+    """The cards of each replica: as many as there are for each, in their order."""
+    each = len(gpus) // replicas
+    return [gpus[each * replica : each * (replica + 1)] for replica in range(replicas)]
+
+
+def _name_clashes(loaded: Loaded, found: list[Instance]) -> Iterator[Problem]:
+    seen: dict[str, Instance] = {}
+    for instance in found:
+        other = seen.setdefault(instance.name, instance)
+        if other is not instance:
+            place = loaded.place(instance.models[0].path, of_key=True)
+            message = f"`{instance.models[0].id}` and `{other.models[0].id}` would both be the service {instance.name}"
+            yield Problem(place, message, "give one of them another id")
 
 
 def in_start_order(found: list[Instance], engines: Mapping[str, Engine]) -> list[Instance]:
@@ -103,8 +128,12 @@ def _gpus(spec: Spec, model: Model) -> tuple[Gpu, ...]:
 def _image(loaded: Loaded, served: ServedModel, problems: list[Problem]) -> Image | None:
     accelerator = loaded.accelerators.get(served.id, "cpu")
     pinned = loaded.pinned(served.model.engine, accelerator)
+    family, own = served.model.engine, served.model.image
+    if own and (own.version or pinned):
+        version = pinned.pin.version if pinned else ""
+        return Image.chosen(family, own, version, loaded.merged.origins.get((*served.path, "image")))
     if pinned:
-        return Image(family=served.model.engine, pin=pinned.pin, origin=pinned.origin)
+        return Image.chosen(family, pinned.pin, "", pinned.origin)
     where = "the CPU" if accelerator == "cpu" else f"cards of {accelerator}"
     message = f"no profile pins an image of {served.model.engine} for {where}"
     if accelerator not in ACCELERATORS:
@@ -122,19 +151,46 @@ def _profile_names(loaded: Loaded) -> tuple[str, ...]:
     return loaded.spec.profiles if loaded.spec else ()
 
 
-def _differences(loaded: Loaded, spec: Spec, name: str, members: list[ServedModel]) -> Iterator[Problem]:
-    """Models of one process must agree on what the process has only once: its cards and its variables."""
+def _differences(
+    loaded: Loaded, spec: Spec, name: str, members: list[ServedModel], engine: Engine
+) -> Iterator[Problem]:
+    """Models of one process must agree on what the process has only once: cards, image, variables, some options."""
     first = members[0]
-    variables: dict[str, tuple[str, str]] = {}
+    variables: dict[tuple[str, str], tuple[str, str]] = {}
+    options = (f"options.{option}" for option in sorted(engine.process_options))
+    for field in ("image", "build", "publish", "mounts", "overrides", *options):
+        yield from _disagreements(loaded, name, members, field)
     for member in members:
         if _gpus(spec, member.model) != _gpus(spec, first.model):
             path: Path = (*member.path, "gpus")
             message = f"`{member.id}` and `{first.id}` are both in the instance `{name}`, but on different cards"
             hint = "give them the same `gpus`, or different `instance` names"
             yield Problem(loaded.place(path, of_key=True), message, hint)
-        for variable, value in member.model.environment.items():
-            known, owner = variables.setdefault(variable, (value, member.id))
-            if known != value:
-                place = loaded.place((*member.path, "environment", variable))
-                message = f"{variable} has another value in `{owner}`, which shares the instance `{name}`"
-                yield Problem(place, message, "give both the same value, or different `instance` names")
+        for field in ("environment", "secret_environment"):
+            for variable, value in member.value(field).items():
+                known, owner = variables.setdefault((field, variable), (value, member.id))
+                if known != value:
+                    place = loaded.place((*member.path, field, variable))
+                    message = f"{variable} has another value in `{owner}`, which shares the instance `{name}`"
+                    yield Problem(place, message, "give both the same value, or different `instance` names")
+
+
+def _disagreements(loaded: Loaded, name: str, members: list[ServedModel], field: str) -> Iterator[Problem]:
+    """A setting of the whole process may be said by several models, but not differently."""
+    first: ServedModel | None = None
+    for member in members:
+        if member.value(field) in (None, {}, Overrides()):
+            continue
+        if first is None:
+            first = member
+        elif member.value(field) != first.value(field):
+            place = loaded.place((*member.path, *field.split(".")), of_key=True)
+            ours, theirs = describe(member.value(field)), describe(first.value(field))
+            what = field.rpartition(".")[2]
+            both = (
+                "is another one"
+                if isinstance(member.value(field), dict | BaseModel)
+                else f"is {ours} here and {theirs}"
+            )
+            message = f"`{what}` {both} in `{first.id}`, which shares the instance `{name}`"
+            yield Problem(place, message, "give both the same, or different `instance` names")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
-from stackgen.parts import Gpu, Instance, Need, Route, Secret, Service, Storage
+from stackgen.parts import Arg, Gpu, Instance, Need, Route, Secret, Service, Storage
+from stackgen.plan.deployments import Deployment
 from stackgen.sources import Origin, Path
-from stackgen.spec import Gateway
+from stackgen.spec import Gateway, Network, Place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,14 @@ class Plan:
     instances: tuple[Instance, ...]
     services: tuple[Service, ...]
     routes: tuple[Route, ...]
+    deployments: tuple[Deployment, ...]
+    raw_gateway: Mapping[str, Any]
+    """Sections of the gateway's file in its own words, laid over the rendered ones, last."""
+    pass_through_keys: Mapping[str, Arg]
+    """Secret of each path that goes elsewhere as it is, by its id."""
+    network: Network
+    places: Mapping[str, Place]
+    """Where a storage is kept, where that is no volume of the stack."""
     secrets: tuple[Secret, ...]
     cards: tuple[CardPlan, ...]
     warnings: tuple[str, ...]
@@ -70,6 +80,17 @@ class Plan:
         found = {mount.storage.name: mount.storage for service in self.services for mount in service.mounts}
         return tuple(found[name] for name in sorted(found))
 
+    def kept_in(self, storage: Storage) -> str:
+        """The folder or the volume that holds a storage, as Docker calls it."""
+        place = self.places.get(storage.name)
+        return (place and (place.path or place.volume)) or f"{self.name}_{storage.name}"
+
+    @cached_property
+    def shared_names(self) -> frozenset[str]:
+        """Public names that more than one deployment answers to."""
+        names = [deployment.public_name for deployment in self.deployments]
+        return frozenset(name for name in names if names.count(name) > 1)
+
     @property
     def gateway_url(self) -> str:
         """Where clients on this host find the gateway."""
@@ -77,8 +98,3 @@ class Plan:
         if ":" in address and not address.startswith("["):
             address = f"[{address}]"
         return f"http://{address}:{self.gateway.port}"
-
-
-def service_url(service: str, port: int, path: str = "") -> str:
-    """The one place where the URL of a service is built; names resolve inside the stack's networks."""
-    return f"http://{service}:{port}{path}"

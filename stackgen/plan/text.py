@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from stackgen.parts import Exposure, Service
-from stackgen.plan.model import CardPlan, Plan, service_url
+from stackgen.plan.model import CardPlan, Plan
 
 JSON_VERSION = 1
 
@@ -49,7 +49,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
                 "model": route.model,
                 "modality": route.modality,
                 "public_names": list(route.public_names),
-                "url": service_url(route.service, route.port, route.base_path),
+                "url": route.base_url,
                 "served_name": route.served_name,
                 "provider": route.provider,
             }
@@ -103,8 +103,7 @@ def _service_row(service: Service) -> tuple[str, ...]:
 def _route_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
     for route in plan.routes:
         for name in route.public_names:
-            url = service_url(route.service, route.port, route.base_path)
-            yield name, route.modality, url, f"{route.provider}/{route.served_name}"
+            yield name, route.modality, route.base_url or "-", f"{route.provider}/{route.served_name}"
 
 
 def _card_rows(card: CardPlan) -> Iterator[tuple[str, ...]]:

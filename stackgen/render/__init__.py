@@ -8,16 +8,25 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from stackgen.backing import litellm as gateway
+from stackgen.engines import fetch
+from stackgen.parts import ConfigFile
 from stackgen.plan import Plan
 from stackgen.render.compose import compose_file
 from stackgen.render.env import env_example
 from stackgen.render.litellm import gateway_file
 from stackgen.render.runbook import runbook
+from stackgen.resources import shipped
 
 COMPOSE_FILE = "docker-compose.yml"
 ENV_FILE = ".env"
 
-_DIALECTS: Mapping[str, Callable[[Plan], str]] = MappingProxyType({gateway.DIALECT: gateway_file})
+_DIALECTS: Mapping[str, Callable[[Plan, ConfigFile], str]] = MappingProxyType(
+    {
+        gateway.DIALECT: lambda plan, _: gateway_file(plan),
+        fetch.DIALECT: lambda _plan, _file: (shipped("templates") / "fetch.py").read_text(encoding="utf-8"),
+        "text": lambda _, file: file.text,
+    }
+)
 _GITIGNORE = "# secrets, and what an interrupted write leaves behind\n.env\n*.stackgen-new\n.stackgen-journal.json\n"
 
 
@@ -34,14 +43,18 @@ class File:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def files(plan: Plan) -> tuple[File, ...]:
-    """Every file of the stack that holds no secret, in the order of their paths."""
-    read_by_services = [
-        File(file.path, _DIALECTS[file.dialect](plan)) for service in plan.services for file in service.config_files
-    ]
+def files(plan: Plan, spec_folder: str = "..") -> tuple[File, ...]:
+    """Every file of the stack that holds no secret, in the order of their paths.
+
+    Args:
+        plan: the stack.
+        spec_folder: the spec's folder as seen from the output folder.
+    """
+    wanted = {file.path: file for service in plan.services for file in service.config_files}
+    read_by_services = [File(path, _DIALECTS[file.dialect](plan, file)) for path, file in wanted.items()]
     rendered = [
         *read_by_services,
-        File(COMPOSE_FILE, compose_file(plan, {file.path: file.digest for file in read_by_services})),
+        File(COMPOSE_FILE, compose_file(plan, {file.path: file.digest for file in read_by_services}, spec_folder)),
         File(".env.example", env_example(plan)),
         File(".gitignore", _GITIGNORE),
         File("RUNBOOK.md", runbook(plan)),

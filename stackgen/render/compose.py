@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from stackgen.facts import Scratch
 from stackgen.parts import (
     DATA_NETWORK,
+    ENGINE_NETWORK,
+    OUTSIDE_NETWORK,
     Arg,
-    ConfigFile,
+    Dependency,
     Exposure,
     Gpu,
     Health,
     Joined,
+    Limits,
     Mount,
     Port,
     Secret,
@@ -21,28 +26,36 @@ from stackgen.parts import (
     Value,
 )
 from stackgen.plan import Plan
+from stackgen.plan.openings import named_volumes
 from stackgen.render.yaml import Note, dump
+from stackgen.spec import Build
 
 CONTENT_LABEL = "stackgen.sha256"
 STACK_LABEL = "stackgen.stack"
 _RESTART = "unless-stopped"
+_UNLIMITED = {"memlock": -1, "stack": 67_108_864}
+"""What NCCL needs between cards (SGLang's own compose file)."""
+_CPU_PERIOD_MICROSECONDS = 100_000
+"""Docker's own, where nothing is said."""
 _LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
 
 
-def compose_file(plan: Plan, digests: Mapping[str, str]) -> str:
+def compose_file(plan: Plan, digests: Mapping[str, str], spec_folder: str) -> str:
     """The text of docker-compose.yml.
 
     Args:
         plan: the stack.
         digests: SHA-256 of each rendered file that services read, by its path; a label carries it, because Compose
             does not notice that a mounted file changed.
+        spec_folder: the spec's folder as seen from the file; folders of builds are beside the spec.
     """
     services: dict[str, Any] = {}
     for service in plan.services:
-        services[service.name] = Note(_service(plan, service, digests), service.why)
+        services[service.name] = Note(_service(plan, service, digests, spec_folder), service.why)
     document: dict[str, Any] = {"name": plan.name, "services": services, "networks": _networks(plan)}
-    if plan.storages:
-        document["volumes"] = {storage.name: Note({}, storage.holds) for storage in plan.storages}
+    volumes = _volumes(plan)
+    if volumes:
+        document["volumes"] = volumes
     header = [
         f"Rendered by stackgen from {plan.spec_file}. Do not edit: change {plan.spec_file}, then run `stackgen render`.",
         "It runs without stackgen: docker compose up -d",
@@ -65,38 +78,58 @@ def word(value: Value) -> str:
             return str(value).replace("$", "$$")
 
 
-def _service(plan: Plan, service: Service, digests: Mapping[str, str]) -> dict[str, Any]:
-    entry: dict[str, Any] = {"image": Note(word(service.image.reference), str(service.image.origin))}
-    if service.command:
-        entry["command"] = [_noted(plan, arg) for arg in service.command]
-    if service.environment:
-        entry["environment"] = {name: _noted(plan, arg) for name, arg in service.environment.items()}
-    if service.needs:
-        entry["depends_on"] = {need.service: Note({"condition": "service_healthy"}, need.why) for need in service.needs}
+def _service(plan: Plan, service: Service, digests: Mapping[str, str], spec_folder: str) -> dict[str, Any]:
+    """A service, its keys in the order in which people read them; what is empty is left out."""
     ports = [_port(plan, port) for port in service.ports if port.exposure is not Exposure.INTERNAL]
-    if ports:
-        entry["ports"] = ports
-    entry["networks"] = list(service.networks)
-    volumes = [_mount(mount) for mount in service.mounts] + [_bind(file) for file in service.config_files]
-    if volumes:
-        entry["volumes"] = volumes
-    if service.scratch:
-        entry["tmpfs"] = list(service.scratch)
-    if service.gpus:
-        entry["deploy"] = {"resources": {"reservations": {"devices": [_gpus(service.gpus)]}}}
-    if service.shared_memory_gib:
-        entry["shm_size"] = f"{service.shared_memory_gib}gb"
-    entry["healthcheck"] = _health(service.health, service.start_budget_seconds)
-    entry |= {
+    volumes = [_mount(plan, mount) for mount in service.mounts]
+    volumes += [_bind(f"./{file.path}", file.target) for file in service.config_files]
+    volumes += [_bind(bind.source, bind.target) for bind in service.binds]
+    what = {
+        "image": Note(word(service.image.reference), str(service.image.origin or "")),
+        "build": _build(service.build, spec_folder) if service.build else None,
+        "pull_policy": "build" if service.build else None,
+        "command": [_noted(plan, arg) for arg in service.command],
+        "environment": {name: _noted(plan, arg) for name, arg in service.environment.items()},
+        "depends_on": {need.service: _dependency(need) for need in service.needs},
+        "ports": ports,
+        "networks": [] if "network_mode" in service.raw else list(service.networks),
+        "extra_hosts": list(service.extra_hosts),
+        "volumes": volumes,
+        "tmpfs": [_tmpfs(scratch) for scratch in service.scratch],
+        **_cards(service.gpus),
+        "shm_size": f"{service.shared_memory_gib}gb" if service.shared_memory_gib else None,
+        "ulimits": {name: _UNLIMITED[name] for name in service.unlimited},
+        "healthcheck": _health(service.health, service.start_budget_seconds) if service.health else None,
+    }
+    entry = {key: value for key, value in what.items() if value} | {
         "init": True,
-        "restart": _RESTART,
+        "restart": "no" if service.job else _RESTART,
         "stop_grace_period": f"{service.stop_seconds}s",
-        "security_opt": ["no-new-privileges:true"],
+        **_locks(service),
+        **_limits(service.limits),
         "logging": _LOGGING,
         "labels": {STACK_LABEL: plan.name}
         | {f"{CONTENT_LABEL}.{file.path}": digests[file.path] for file in service.config_files},
     }
-    return entry
+    laid_over: dict[str, Any] = merged(entry, service.raw)
+    return laid_over
+
+
+def merged(entry: Any, raw: Any) -> Any:
+    """Raw keys laid over rendered ones: maps by key, everything else replaces."""
+    below = entry.value if isinstance(entry, Note) else entry
+    if not isinstance(raw, Mapping):
+        return _plain(raw)
+    base = dict(below) if isinstance(below, Mapping) else {}
+    return base | {key: merged(base.get(key), value) for key, value in raw.items()}
+
+
+def _plain(raw: Any) -> Any:
+    if isinstance(raw, list):
+        return [merged(None, item) for item in raw]
+    if isinstance(raw, str | Secret | Joined):
+        return word(raw)
+    return raw
 
 
 def _noted(plan: Plan, arg: Arg) -> Any:
@@ -105,30 +138,76 @@ def _noted(plan: Plan, arg: Arg) -> Any:
     return Note(word(arg.value), note) if note else word(arg.value)
 
 
+def _dependency(need: Dependency) -> Note:
+    condition: dict[str, Any] = {"condition": "service_healthy"}
+    return Note(condition if need.required else {**condition, "required": False}, need.why)
+
+
+def _build(build: Build, spec_folder: str) -> dict[str, Any]:
+    elsewhere = build.context.startswith(("/", "http://", "https://"))
+    context = build.context if elsewhere else f"{spec_folder}/{build.context}"
+    entry: dict[str, Any] = {"context": word(context)}
+    if build.dockerfile:
+        entry["dockerfile"] = word(build.dockerfile)
+    if build.args:
+        entry["args"] = {name: word(value) for name, value in build.args.items()}
+    return entry
+
+
 def _port(plan: Plan, port: Port) -> Any:
     address = f"[{port.address}]" if ":" in port.address else port.address
     origin = plan.origin(port.path)
     return Note(f"{address}:{port.published}:{port.container}", str(origin) if origin else "")
 
 
-def _mount(mount: Mount) -> dict[str, Any]:
+def _mount(plan: Plan, mount: Mount) -> dict[str, Any]:
+    place = plan.places.get(mount.storage.name)
+    if place and place.path:
+        return _bind(place.path, mount.target, read_only=False)
     return {"type": "volume", "source": mount.storage.name, "target": mount.target}
 
 
-def _bind(file: ConfigFile) -> dict[str, Any]:
-    """Without create_host_path Docker refuses when the file is missing, instead of making a folder of that name."""
-    return {
-        "type": "bind",
-        "source": f"./{file.path}",
-        "target": file.target,
-        "read_only": True,
-        "bind": {"create_host_path": False},
-    }
+def _tmpfs(scratch: Scratch) -> str:
+    return f"{scratch.path}:mode={scratch.mode}" if scratch.mode else scratch.path
 
 
-def _gpus(gpus: tuple[Gpu, ...]) -> dict[str, Any]:
+def _locks(service: Service) -> dict[str, Any]:
+    """All rights are dropped but those that the image needs; nobody knows what a user's own service needs."""
+    if not service.locked:
+        return {"security_opt": ["no-new-privileges:true"]}
+    locks: dict[str, Any] = {"read_only": True} if service.read_only else {}
+    locks["cap_drop"] = ["ALL"]
+    if service.capabilities:
+        locks["cap_add"] = list(service.capabilities)
+    return locks | {"security_opt": ["no-new-privileges:true"]}
+
+
+def _limits(limits: Limits) -> dict[str, Any]:
+    """Processors as a quota: Docker refuses `cpus` where the host has fewer."""
+    entry: dict[str, Any] = {}
+    if limits.memory_gib is not None:
+        whole = limits.memory_gib == int(limits.memory_gib)
+        entry["mem_limit"] = f"{int(limits.memory_gib)}g" if whole else f"{math.ceil(limits.memory_gib * 1024)}m"
+    if limits.cpus is not None:
+        entry["cpu_quota"] = Note(round(limits.cpus * _CPU_PERIOD_MICROSECONDS), f"{limits.cpus:g} processors")
+    return entry | {"pids_limit": limits.pids}
+
+
+def _bind(source: str, target: str, *, read_only: bool = True) -> dict[str, Any]:
+    """Without create_host_path Docker refuses when the source is missing, instead of making a folder of that name."""
+    entry: dict[str, Any] = {"type": "bind", "source": word(source), "target": word(target)}
+    return entry | ({"read_only": True} if read_only else {}) | {"bind": {"create_host_path": False}}
+
+
+def _cards(gpus: tuple[Gpu, ...]) -> dict[str, Any]:
+    """NVIDIA cards are reserved one by one; AMD's are devices of the host, and a variable says which of them count."""
+    if not gpus:
+        return {}
+    if gpus[0].card.vendor == "amd":
+        return {"devices": ["/dev/kfd:/dev/kfd", "/dev/dri:/dev/dri"]}
     devices = [Note(gpu.device, f"{gpu.id}: {gpu.card.name}") for gpu in gpus]
-    return {"driver": "nvidia", "device_ids": devices, "capabilities": ["gpu"]}
+    reserved = {"driver": "nvidia", "device_ids": devices, "capabilities": ["gpu"]}
+    return {"deploy": {"resources": {"reservations": {"devices": [reserved]}}}}
 
 
 def _health(health: Health, start_budget_seconds: int) -> dict[str, Any]:
@@ -143,8 +222,31 @@ def _health(health: Health, start_budget_seconds: int) -> dict[str, Any]:
 
 
 def _networks(plan: Plan) -> dict[str, Any]:
-    """No subnet: Docker picks a free one. The data network has no way out and no way in."""
-    return {
-        name: Note({"internal": True}, "stores are reached by the gateway alone") if name == DATA_NETWORK else {}
-        for name in plan.networks
-    }
+    """Without a subnet Docker picks a free one. The data network has no way out and no way in."""
+    found: dict[str, Any] = {}
+    for name in plan.networks:
+        if name == DATA_NETWORK:
+            found[name] = Note({"internal": True}, "stores are reached by the gateway alone")
+        elif name == OUTSIDE_NETWORK:
+            outside = {"name": plan.network.external, "external": True}
+            found[name] = Note(outside, "exists already; `docker compose down` leaves it")
+        elif name == ENGINE_NETWORK and plan.network.subnet:
+            found[name] = {"ipam": {"config": [{"subnet": plan.network.subnet}]}}
+        else:
+            found[name] = {}
+    return found
+
+
+def _volumes(plan: Plan) -> dict[str, Any]:
+    """Volumes of the stack, volumes that exist already, and those that raw services name."""
+    found: dict[str, Any] = {}
+    for storage in plan.storages:
+        place = plan.places.get(storage.name)
+        if place and place.path:
+            continue
+        elsewhere = {"name": place.volume, "external": True} if place else {}
+        found[storage.name] = Note(elsewhere, storage.holds)
+    for service in plan.services:
+        for name in named_volumes(service.raw):
+            found.setdefault(name, Note({}, f"of {service.name}"))
+    return found

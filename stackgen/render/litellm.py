@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stackgen import facts
 from stackgen.backing import litellm, redis
 from stackgen.errors import SpecError
-from stackgen.parts import Joined, Route, Secret, Value
-from stackgen.plan import Plan, service_url
+from stackgen.parts import Joined, Route, Secret
+from stackgen.plan import Deployment, Plan
 from stackgen.render.yaml import Note, dump
 from stackgen.sources.document import read
 from stackgen.spec import GATEWAY_ENVIRONMENT_REFERENCE
 
-REQUEST_TIMEOUT_SECONDS = 600
-RETRIES = 2
+COOLDOWN_SECONDS = 30
 
 
 def gateway_file(plan: Plan) -> str:
@@ -32,30 +31,16 @@ def gateway_file(plan: Plan) -> str:
 
 def document(plan: Plan) -> dict[str, Any]:
     """The gateway's configuration as data."""
-    settings: dict[str, Any] = {
-        "drop_params": Note(True, "a parameter that an engine does not have is no error"),
-        "request_timeout": REQUEST_TIMEOUT_SECONDS,
+    rendered = {
+        "model_list": [_entry(plan, deployment) for deployment in plan.deployments],
+        "litellm_settings": _litellm_settings(plan),
+        "router_settings": _router_settings(plan),
+        "general_settings": _general_settings(plan),
     }
-    if plan.gateway.cache == "redis":
-        settings["cache"] = Note(True, "gateway.cache")
-        settings["cache_params"] = {
-            "type": "redis",
-            "host": redis.NAME,
-            "port": redis.PORT,
-            "password": word(redis.PASSWORD),
-        }
-    return {
-        "model_list": [_entry(route, name) for route in plan.routes for name in route.public_names],
-        "litellm_settings": settings,
-        "router_settings": {
-            "num_retries": RETRIES,
-            "disable_cooldowns": Note(True, "each name has one deployment; taking it out for one error helps nobody"),
-        },
-        "general_settings": {"master_key": word(litellm.MASTER_KEY)},
-    }
+    return rendered | {section: merged(rendered[section], raw) for section, raw in plan.raw_gateway.items()}
 
 
-def word(value: Value) -> Any:
+def word(value: Any) -> Any:
     """A value in LiteLLM's spelling: a secret is a reference that must be the whole string."""
     if isinstance(value, Secret):
         return f"{GATEWAY_ENVIRONMENT_REFERENCE}{value.name}"
@@ -64,22 +49,119 @@ def word(value: Value) -> Any:
     return value
 
 
-def _entry(route: Route, public_name: str) -> Note:
-    parameters: dict[str, Any] = {
-        "model": f"{route.provider}/{route.served_name}",
-        "api_base": service_url(route.service, route.port, route.base_path),
-        "api_key": _key(route),
+def merged(below: Any, raw: Any) -> Any:
+    """Raw keys laid over rendered ones: maps by key, everything else replaces."""
+    below = below.value if isinstance(below, Note) else below
+    if isinstance(raw, Mapping):
+        base = dict(below) if isinstance(below, Mapping) else {}
+        return base | {key: merged(base.get(key), value) for key, value in raw.items()}
+    if isinstance(raw, list):
+        return [merged(None, item) for item in raw]
+    return word(raw)
+
+
+def _entry(plan: Plan, deployment: Deployment) -> Note:
+    route = deployment.route
+    parameters: dict[str, Any] = {"model": f"{route.provider}/{route.served_name}"}
+    if route.base_url:
+        parameters["api_base"] = route.base_url
+    if _key(route) is not None:
+        parameters["api_key"] = _key(route)
+    parameters |= {name: word(value) for name, value in deployment.parameters.items()}
+    if plan.shared_names and deployment.public_name not in plan.shared_names:
+        parameters["cooldown_time"] = Note(0, "it is alone under its name; leaving it alone would help nobody")
+    information: dict[str, Any] = {"id": deployment.id, "mode": deployment.mode, **deployment.information}
+    entry = {
+        "model_name": deployment.public_name,
+        "litellm_params": merged(parameters, deployment.raw_parameters),
+        "model_info": merged(information, deployment.raw_information),
     }
-    information: dict[str, Any] = {"mode": facts.gateway_mode(route.modality)}
-    if route.longest_request:
-        information["max_input_tokens"] = route.longest_request
-    entry = {"model_name": public_name, "litellm_params": parameters, "model_info": information}
-    return Note(entry, f"models.{route.model}: {route.modality} on {route.service}")
+    return Note(entry, deployment.why)
 
 
 def _key(route: Route) -> Any:
-    """The key of an engine; a word where it has none, for without one LiteLLM would send a real key of the environment."""
-    return word(route.key) if route.key else "none"
+    """The key of a server; a word where it has none, for without one LiteLLM would send a real key of the environment.
+
+    None for clouds that are opened by variables of the gateway's own.
+    """
+    if route.key:
+        return word(route.key)
+    return "none" if route.base_url else None
+
+
+def _litellm_settings(plan: Plan) -> dict[str, Any]:
+    gateway = plan.gateway
+    settings: dict[str, Any] = {
+        "drop_params": Note(True, "a parameter that an engine does not have is no error"),
+        "request_timeout": gateway.timeout_seconds,
+        "json_logs": True,
+    }
+    if gateway.callbacks:
+        settings["callbacks"] = list(gateway.callbacks)
+    if gateway.cache != "none":
+        settings["cache"] = Note(True, "gateway.cache")
+        settings["cache_params"] = _cache(plan)
+    return settings
+
+
+def _cache(plan: Plan) -> dict[str, Any]:
+    gateway = plan.gateway
+    parameters: dict[str, Any] = {"type": {"semantic": "redis-semantic"}.get(gateway.cache, gateway.cache)}
+    if gateway.cache in litellm.REDIS_CACHES:
+        parameters |= {"host": redis.NAME, "port": redis.PORT, "password": word(redis.PASSWORD)}
+    if gateway.cache_seconds:
+        parameters["ttl"] = gateway.cache_seconds
+    if gateway.semantic_cache:
+        parameters["similarity_threshold"] = gateway.semantic_cache.similarity
+        parameters["redis_semantic_cache_embedding_model"] = gateway.semantic_cache.embedding
+    return parameters
+
+
+def _router_settings(plan: Plan) -> dict[str, Any]:
+    gateway = plan.gateway
+    settings: dict[str, Any] = {"routing_strategy": gateway.routing, "num_retries": gateway.retries}
+    if plan.shared_names:
+        settings["cooldown_time"] = gateway.cooldown_seconds or COOLDOWN_SECONDS
+        settings["allowed_fails"] = gateway.allowed_fails or 0
+    else:
+        why = "each name has one deployment; leaving it alone for a while helps nobody"
+        settings["disable_cooldowns"] = Note(True, why)
+    if gateway.stream_timeout_seconds:
+        settings["stream_timeout"] = gateway.stream_timeout_seconds
+    for section in ("fallbacks", "context_window_fallbacks"):
+        chains = _with_aliases(getattr(gateway, section), gateway.aliases)
+        if chains:
+            settings[section] = [{name: list(targets)} for name, targets in chains.items()]
+    if gateway.default_fallbacks:
+        settings["default_fallbacks"] = list(gateway.default_fallbacks)
+    if gateway.measures_requests:
+        settings["enable_pre_call_checks"] = Note(True, "a request that is too long goes on before it is sent")
+    if gateway.aliases:
+        settings["model_group_alias"] = dict(gateway.aliases)
+    return settings
+
+
+def _with_aliases(chains: Mapping[str, Sequence[str]], aliases: Mapping[str, str]) -> dict[str, Sequence[str]]:
+    """An alias does not inherit the fallbacks of its name (measured on 1.106.2), so they are said for it too."""
+    return {**chains, **{alias: chains[name] for alias, name in aliases.items() if name in chains}}
+
+
+def _general_settings(plan: Plan) -> dict[str, Any]:
+    settings: dict[str, Any] = {"master_key": word(litellm.MASTER_KEY)}
+    if plan.gateway.pass_through:
+        settings["pass_through_endpoints"] = [
+            _pass_through(plan, identifier) for identifier in plan.gateway.pass_through
+        ]
+    return settings
+
+
+def _pass_through(plan: Plan, identifier: str) -> dict[str, Any]:
+    leads = plan.gateway.pass_through[identifier]
+    entry: dict[str, Any] = {"path": leads.path, "target": leads.url}
+    key = plan.pass_through_keys.get(identifier)
+    if key is not None:
+        entry["headers"] = {"Authorization": f"Bearer {word(key.value)}"}
+    return entry
 
 
 def complaints(plan: Plan, path: Path) -> Iterator[str]:
@@ -96,41 +178,50 @@ def complaints(plan: Plan, path: Path) -> Iterator[str]:
         return
     yield from (f"line {problem.place.line}: {problem.message}" for problem in problems)
     entries = found.data.get("model_list")
-    entries = entries if isinstance(entries, list) else []
-    by_name: dict[str, list[Any]] = {}
-    for entry in entries:
+    by_id: dict[str, list[Any]] = {}
+    for entry in entries if isinstance(entries, list) else []:
         if not isinstance(entry, dict) or not isinstance(entry.get("litellm_params"), dict):
             yield "an entry of model_list has no litellm_params"
         else:
-            by_name.setdefault(str(entry.get("model_name")), []).append(entry)
-    for route in plan.routes:
-        for name in route.public_names:
-            yield from _route_complaints(route, name, by_name.pop(name, []))
-    yield from (f"`{name}` is in the file but not in the spec" for name in by_name)
+            information = entry.get("model_info")
+            identifier = information.get("id") if isinstance(information, dict) else None
+            by_id.setdefault(str(identifier), []).append(entry)
+    for deployment in plan.deployments:
+        yield from _entry_complaints(deployment, by_id.pop(deployment.id, []))
+    for left in by_id.values():
+        yield from (f"`{entry.get('model_name')}` is in the file but not in the spec" for entry in left)
     general = found.data.get("general_settings")
     key = general.get("master_key") if isinstance(general, dict) else None
     if key != word(litellm.MASTER_KEY):
         yield f"general_settings.master_key must be {word(litellm.MASTER_KEY)}"
 
 
-def _route_complaints(route: Route, name: str, entries: list[Any]) -> Iterator[str]:
+def _entry_complaints(deployment: Deployment, entries: list[Any]) -> Iterator[str]:
+    name, route = deployment.public_name, deployment.route
     if not entries:
-        yield f"`{name}` has no entry"
+        yield f"`{name}` has no entry with the id {deployment.id}"
     for entry in entries:
         parameters = entry["litellm_params"]
-        provider, _, served_name = str(parameters.get("model")).partition("/")
-        appended = facts.gateway_path(provider, route.modality)
-        base = str(parameters.get("api_base"))
-        reached = f"{base}{appended}"
-        wanted = service_url(route.service, route.port, route.endpoint)
-        if appended is None:
-            yield f"`{name}`: the provider {provider} has no {route.modality}"
-        elif reached != wanted:
-            yield f"`{name}`: api_base {base} reaches {reached}, but the model is at {wanted}"
-        elif served_name != route.served_name:
-            yield f"`{name}`: asks {route.service} for the model {served_name}, which serves it as {route.served_name}"
+        if entry.get("model_name") != name:
+            yield f"`{name}`: the entry {deployment.id} is named {entry.get('model_name')}"
+        yield from (f"`{name}`: {complaint}" for complaint in _way_complaints(route, parameters))
         if parameters.get("api_key") != _key(route):
             yield f"`{name}`: api_key must be {_key(route)}"
         mode = (entry.get("model_info") or {}).get("mode")
-        if mode != facts.gateway_mode(route.modality):
-            yield f"`{name}`: mode is {mode}, must be {facts.gateway_mode(route.modality)}"
+        if mode != deployment.mode:
+            yield f"`{name}`: mode is {mode}, must be {deployment.mode}"
+
+
+def _way_complaints(route: Route, parameters: Mapping[str, Any]) -> Iterator[str]:
+    provider, _, served_name = str(parameters.get("model")).partition("/")
+    base = str(parameters.get("api_base") or "")
+    appended = facts.gateway_path(provider, route.modality)
+    if not route.url:
+        if (provider, base) != (route.provider, route.base_url):
+            yield f"asks {provider} at {base or 'its own address'}, the spec says {route.provider}"
+    elif appended is None:
+        yield f"the provider {provider} has no {route.modality}"
+    elif f"{base}{appended}" != route.url:
+        yield f"api_base {base} reaches {base}{appended}, but the model is at {route.url}"
+    if served_name != route.served_name:
+        yield f"asks {route.service} for the model {served_name}, which serves it as {route.served_name}"

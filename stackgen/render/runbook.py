@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
-import json
-import shlex
+from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stackgen.backing import litellm
-from stackgen.modalities import MODALITIES
-from stackgen.parts import Route
-from stackgen.plan import Plan
+from stackgen.parts import Exposure, Route, Service
+from stackgen.plan import Deployment, Plan
+from stackgen.plan.openings import named_volumes
+from stackgen.plan.secrets import KEY_PREFIX
+from stackgen.render import snippets
+from stackgen.render.compose import word
 from stackgen.resources import shipped
+
+_PORT_KEYS = ("host_ip", "published", "target")
 
 
 def runbook(plan: Plan) -> str:
     """The text of RUNBOOK.md."""
+    requests = snippets.requests(plan)
+    names: dict[str, str] = {}
+    for request in requests:
+        names.setdefault(request.modality, request.name)
+    chats = [request.name for request in requests if request.modality == "chat"]
     return (
         _environment()
         .get_template("RUNBOOK.md")
         .render(
             plan=plan,
+            spec_file=code(plan.spec_file),
             master_key=litellm.MASTER_KEY.name,
             gateway_service=litellm.NAME,
-            requests=[_request(plan, route, name) for route in plan.routes for name in route.public_names],
+            requests=requests,
+            names=names,
+            client_url=snippets.client_url(plan),
+            open_webui=snippets.open_webui(plan, names) if chats else "",
+            librechat=snippets.librechat(plan, chats) if chats else "",
+            client_keys=[secret for secret in plan.secrets if secret.name.startswith(KEY_PREFIX)],
+            shared=_shared(plan),
+            endpoints=_endpoints(plan),
+            services=[(service, ", ".join(_published(service))) for service in plan.services],
+            jobs=[service.name for service in plan.services if service.job],
+            kept=list(_kept(plan)),
+            read=sorted({bind.source for service in plan.services for bind in service.binds}),
         )
     )
 
@@ -38,9 +58,10 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - Markdown, and every free text goes through `code`
+        autoescape=False,  # noqa: S701 - Markdown, and every free text goes through `code` or `repr`
     )
     environment.filters["code"] = code
+    environment.filters["repr"] = repr
     return environment
 
 
@@ -55,19 +76,46 @@ def code(text: str) -> str:
     return f"{fence}{padding}{text}{padding}{fence}".replace("|", "\\|")
 
 
-def _request(plan: Plan, route: Route, name: str) -> dict[str, Any]:
-    modality = MODALITIES[route.modality]
-    body = json.dumps({"model": name, **modality.probes[0].body}, ensure_ascii=False)
-    return {
-        "name": name,
-        "modality": route.modality,
-        "service": route.service,
-        "command": " \\\n  ".join(
-            (
-                f"curl -fsS {plan.gateway_url}{modality.path}",
-                f'-H "Authorization: Bearer ${litellm.MASTER_KEY.name}"',
-                "-H 'Content-Type: application/json'",
-                f"-d {shlex.quote(body)}",
-            )
-        ),
-    }
+def _shared(plan: Plan) -> dict[str, list[str]]:
+    """The deployments of each public name that more than one answers to."""
+    found: dict[str, list[str]] = {}
+    for deployment in plan.deployments:
+        if deployment.public_name in plan.shared_names:
+            found.setdefault(deployment.public_name, []).append(_deployment(deployment))
+    return found
+
+
+def _deployment(deployment: Deployment) -> str:
+    said = {"rank": deployment.parameters.get("order"), "weight": deployment.parameters.get("weight")}
+    place = ", ".join(f"{what} {number}" for what, number in said.items() if number)
+    return code(deployment.id) + (f" ({place})" if place else "")
+
+
+def _endpoints(plan: Plan) -> list[Route]:
+    """A route to each server that stackgen does not run."""
+    return list({route.model: route for route in plan.routes if not route.port}.values())
+
+
+def _published(service: Service) -> Iterator[str]:
+    """Where a service can be reached from outside the stack."""
+    for port in service.ports:
+        if port.exposure is not Exposure.INTERNAL:
+            yield f"{port.address}:{port.published}"
+    for entry in service.raw.get("ports") or ():
+        parts = [entry[key] for key in _PORT_KEYS if key in entry] if isinstance(entry, dict) else [entry]
+        yield ":".join(word(part) for part in parts)
+
+
+def _kept(plan: Plan) -> Iterator[tuple[str, str, str]]:
+    """What outlives its container: place, content, whose it is."""
+    for storage in plan.storages:
+        place = plan.places.get(storage.name)
+        if place and place.path:
+            yield place.path, storage.holds, "a folder of this host, there before the first start; never deleted"
+        elif place and place.volume:
+            yield place.volume, storage.holds, "a volume that was there already; never deleted"
+        else:
+            yield f"{plan.name}_{storage.name}", storage.holds, "a volume of this stack"
+    for service in plan.services:
+        for name in named_volumes(service.raw):
+            yield f"{plan.name}_{name}", f"data of {service.name}", "a volume of this stack"

@@ -17,6 +17,8 @@ _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 """What JSON leaves as it is but some reader of YAML refuses or folds."""
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _WIDTH = 120
+_LONGEST_KEY = 1000
+"""Readers take a key of up to 1,024 characters without `?` before it."""
 _SPECIAL_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 
 
@@ -66,16 +68,20 @@ def _entry(name: str, value: Any, indent: int, spaced: int) -> Iterator[str]:
     value, note = (value.value, value.comment) if isinstance(value, Note) else (value, "")
     pad = " " * indent
     flow = _flow(value)
-    if flow and indent + len(key(name)) + len(flow) + 2 <= _WIDTH:
-        yield f"{pad}{key(name)}: {flow}{_behind(note)}"
+    begin = f"{pad}{key(name)}:"
+    if flow and len(begin) + len(flow) + 1 <= _WIDTH:
+        yield f"{begin} {flow}{_behind(note)}"
         return
+    if note and _is_block(value):
+        yield f"{pad}{comment(note)}"
+    if len(begin) > _LONGEST_KEY:
+        yield f"{pad}? {key(name)}"
+        begin = f"{pad}:"
     if _is_block(value):
-        if note:
-            yield f"{pad}{comment(note)}"
-        yield f"{pad}{key(name)}:"
+        yield begin
         yield from _block(value, indent + 2, spaced)
         return
-    yield f"{pad}{key(name)}: {_scalar(value)}{_behind(note)}"
+    yield f"{begin} {_scalar(value)}{_behind(note)}"
 
 
 def _block(value: Any, indent: int, spaced: int) -> Iterator[str]:
@@ -118,18 +124,17 @@ def _is_block(value: Any) -> bool:
 
 
 def _scalar(value: Any) -> str:
-    if isinstance(value, str):
-        return quoted(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return repr(value)
-    if isinstance(value, float):
-        return _number(value)
-    if isinstance(value, Mapping):
-        return "{}"
-    if isinstance(value, Sequence):
-        return "[]"
+    match value:
+        case str():
+            return quoted(value)
+        case None | bool():
+            return json.dumps(value)
+        case int():
+            return repr(value)
+        case float():
+            return _number(value)
+        case Mapping() | Sequence():
+            return "{}" if isinstance(value, Mapping) else "[]"
     raise TypeError(f"{type(value).__name__} has no form in YAML")
 
 

@@ -52,6 +52,11 @@ class ContainerState:
         """Whether it has ended, or ends again and again."""
         return self.status in {"exited", "dead", "restarting"}
 
+    @property
+    def is_done(self) -> bool:
+        """Whether it did its work and ended well; for jobs."""
+        return self.status == "exited" and self.exit_code == 0 and bool(self.started_at)
+
 
 class Docker:
     """What stackgen reads from an engine; changes go through Compose."""
@@ -80,6 +85,12 @@ class Docker:
         with translated():
             found = self._client.api.networks(filters={"label": f"{PROJECT_LABEL}={project}"})
         return sorted(str(network["Name"]) for network in found)
+
+    def has_network(self, name: str) -> bool:
+        """Whether a network of exactly this name exists."""
+        with translated():
+            found = self._client.api.networks(names=[name])
+        return any(network["Name"] == name for network in found)
 
     def has_volume(self, name: str) -> bool:
         """Whether a volume of exactly this name exists."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
+import os
 import socket
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from stackgen.errors import DockerError, StackError
 from stackgen.parts import Exposure, Port
@@ -12,6 +15,8 @@ from stackgen.plan import Plan
 from stackgen.runtime import compose
 from stackgen.runtime.engine import Docker
 
+_ROUTES = "/proc/net/route"
+_AMD_DEVICE = "/dev/kfd"
 OLDEST_ENGINE = 25
 """start_interval of health checks needs API 1.44."""
 
@@ -25,7 +30,14 @@ def findings(plan: Plan, docker: Docker) -> Iterator[StackError]:
     """
     yield from version_findings(docker.version(), compose.version())
     yield from port_findings(plan, docker)
-    cards = sorted({gpu.id for service in plan.services for gpu in service.gpus})
+    yield from place_findings(plan, docker)
+    yield from subnet_findings(plan, Path(_ROUTES))
+    gpus = {gpu.id: gpu for service in plan.services for gpu in service.gpus}
+    cards = sorted(name for name, gpu in gpus.items() if gpu.card.vendor == "nvidia")
+    if any(gpu.card.vendor == "amd" for gpu in gpus.values()) and _is_local() and not Path(_AMD_DEVICE).exists():
+        yield DockerError(
+            f"this host has no {_AMD_DEVICE}, and the stack wants AMD cards", hint="install ROCm's driver"
+        )
     if cards and not docker.hands_out_nvidia_cards():
         hint = "install the NVIDIA Container Toolkit, then `nvidia-ctk runtime configure --runtime=docker` and restart Docker"
         yield DockerError(f"this engine hands out no NVIDIA cards, and the stack wants {', '.join(cards)}", hint=hint)
@@ -62,6 +74,65 @@ def port_findings(plan: Plan, docker: Docker) -> Iterator[StackError]:
                 yield DockerError(
                     f"port {port.published} on {port.address} for {service.name}{where} {taken}", hint=hint
                 )
+
+
+def place_findings(plan: Plan, docker: Docker) -> Iterator[StackError]:
+    """Networks, volumes and folders that the stack does not make itself and that are not there."""
+    outside = plan.network.external
+    owners = {storage.name: storage.owner for storage in plan.storages}
+    if outside and not docker.has_network(outside):
+        yield DockerError(f"there is no network `{outside}`", hint=f"docker network create {outside}")
+    for name, place in plan.places.items():
+        if place.volume and not docker.has_volume(place.volume):
+            yield DockerError(
+                f"there is no volume `{place.volume}` for {name}", hint=f"docker volume create {place.volume}"
+            )
+        if place.path and _is_local():
+            yield from _folder_findings(name, Path(place.path), owners.get(name, 0))
+    for service in plan.services:
+        for bind in service.binds:
+            if _is_local() and not Path(bind.source).exists():
+                yield DockerError(f"there is no {bind.source} for {service.name}", hint="correct `mounts`")
+
+
+def _folder_findings(name: str, folder: Path, owner: int) -> Iterator[StackError]:
+    """A folder that is there and, where a container is not root, its user's."""
+    if not folder.is_dir():
+        own = f" && sudo chown {owner} {folder}" if owner else ""
+        yield DockerError(f"there is no folder {folder} for {name}", hint=f"mkdir -p {folder}{own}")
+    elif owner and folder.stat().st_uid != owner:
+        message = f"{folder} for {name} is user {folder.stat().st_uid}'s, and the container writes as user {owner}"
+        yield DockerError(message, hint=f"sudo chown -R {owner} {folder}")
+
+
+def subnet_findings(plan: Plan, routes: Path) -> Iterator[StackError]:
+    """A subnet that this host reaches by another way: with the stack up, that way would be lost.
+
+    Args:
+        plan: the stack.
+        routes: the kernel's table of routes, /proc/net/route.
+    """
+    if not plan.network.subnet or not _is_local() or not routes.is_file():
+        return
+    wanted = ipaddress.ip_network(plan.network.subnet)
+    for line in routes.read_text(encoding="utf-8").splitlines()[1:]:
+        device, destination, *rest = line.split()
+        mask = rest[5]
+        found = ipaddress.ip_network(f"{_address(destination)}/{_address(mask)}")
+        own = device.startswith(("br-", "docker"))
+        if found.prefixlen and not own and wanted.version == found.version and wanted.overlaps(found):
+            message = f"the subnet {wanted} overlaps with {found}, which this host reaches by {device}"
+            yield DockerError(message, hint="choose another `network: subnet:`, or drop it: Docker picks a free one")
+
+
+def _address(number: str) -> ipaddress.IPv4Address:
+    """A number of the routing table: hexadecimal, lowest byte first."""
+    return ipaddress.IPv4Address(bytes.fromhex(number)[::-1])
+
+
+def _is_local() -> bool:
+    """Whether the engine runs on this host, so that its paths and routes are ours."""
+    return os.environ.get("DOCKER_HOST", "unix://").startswith("unix://")
 
 
 def _holder(owners: Mapping[tuple[str, int], tuple[str, str]], port: Port) -> tuple[str, str]:

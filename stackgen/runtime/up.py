@@ -15,10 +15,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from stackgen.backing import litellm
 from stackgen.errors import DockerError, NotHealthyError, StackError
+from stackgen.parts import Service
 from stackgen.plan import Plan
 from stackgen.runtime import compose
 from stackgen.runtime.engine import SERVICE_LABEL, ContainerState, Docker, explained
@@ -55,6 +58,8 @@ class _Watch:
     """Restart counts of the containers that were there before."""
     started: set[str] = field(default_factory=set)
     """Containers that were started meanwhile."""
+    failures: dict[str, NotHealthyError] = field(default_factory=dict)
+    """What failed while the rest goes on, by service."""
     compose_done: bool = False
     compose_lines: list[str] = field(default_factory=list)
 
@@ -62,14 +67,32 @@ class _Watch:
     def seconds(self) -> float:
         return time.monotonic() - self.began
 
+    @cached_property
+    def services(self) -> Mapping[str, Service]:
+        return {service.name: service for service in self.plan.services}
+
+    @cached_property
+    def vital(self) -> frozenset[str]:
+        """Services without which nothing answers: the gateway, and whatever another one cannot start without."""
+        needs = (need for service in self.plan.services for need in service.needs if need.required)
+        return frozenset({litellm.NAME, *(need.service for need in needs)})
+
     def enter(self, service: str, phase: str, detail: str = "") -> None:
-        if service in self.plan.service_names and self.phases.get(service) not in {phase, "healthy"}:
+        if service in self.services and self.phases.get(service) not in {phase, "healthy", "done"}:
             self.phases[service] = phase
             self.report(Progress(service=service, phase=phase, seconds=self.seconds, detail=detail))
 
+    def fail(self, service: str, error: NotHealthyError) -> None:
+        """Go on without a service where that makes sense: one dead engine leaves the others answering."""
+        if service in self.vital:
+            raise error
+        self.failures.setdefault(service, error)
+        self.enter(service, "failed", error.message.partition(";")[0])
+
     @property
     def waiting(self) -> list[str]:
-        return [service.name for service in self.plan.services if self.phases.get(service.name) != "healthy"]
+        over = {"healthy", "done", "failed"}
+        return [name for name in self.services if self.phases.get(name) not in over]
 
 
 def up(
@@ -95,7 +118,8 @@ def up(
         Seconds that it took.
 
     Raises:
-        NotHealthyError: a service died, or was not healthy in time; the message ends with its last log lines.
+        NotHealthyError: a service died, or was not healthy in time; the message ends with its last log lines. Where the
+            others can do without it, they are brought up first.
         DockerError: Compose or the engine refuses.
     """
     watch = _Watch(plan, docker, report, mask)
@@ -160,6 +184,7 @@ def _follow(watch: _Watch, news: queue.Queue[tuple[str, Any]], limit: float) -> 
             _look(watch)
             next_look = watch.seconds + _LOOK_EVERY_SECONDS
         if watch.compose_done and not watch.waiting:
+            _raise_failures(watch)
             return
         if watch.seconds > limit:
             raise _late(watch, limit)
@@ -176,13 +201,14 @@ def _hear(watch: _Watch, kind: str, item: Any) -> None:
         event = compose.parse_event(item)
         name = str(event.get("id", ""))
         status = str(event.get("text") or event.get("status") or "")
-        if name in watch.plan.service_names and status in {"Pulling", "Pulled"}:
+        if name in watch.services and status in {"Pulling", "Pulled"}:
             watch.enter(name, status.lower())
     elif item == 0:
         watch.compose_done = True
         _look(watch)
     else:
         _look(watch)
+        _raise_failures(watch)
         raise _compose_failure(watch)
 
 
@@ -194,26 +220,51 @@ def _hear_event(watch: _Watch, event: Mapping[str, Any]) -> None:
         watch.started.add(identifier)
         watch.enter(service, "starting")
     elif action == "health_status: healthy":
-        watch.enter(service, "healthy")
+        _recovered(watch, service)
     elif action == "die" and (identifier not in watch.before or identifier in watch.started or watch.compose_done):
-        raise _death(watch, service, identifier, int(attributes.get("exitCode", -1)))
+        _ended(watch, service, identifier, int(attributes.get("exitCode", -1)))
 
 
 def _look(watch: _Watch) -> None:
     """One pass over all containers: what the events did not tell."""
     for state in watch.docker.containers(watch.plan.name):
-        if state.service not in watch.plan.service_names:
+        if state.service not in watch.services:
             continue
         grown = state.restarts > watch.before.get(state.id, 0)
         known = state.id not in watch.before or watch.compose_done
-        if known and (grown or (state.is_dead and state.started_at)):
-            raise _death(watch, state.service, state.id, state.exit_code)
-        if known and state.health == "unhealthy":
-            raise _unhealthy(watch, state)
-        if state.is_ready and known:
-            watch.enter(state.service, "healthy")
+        if known and state.is_ready and not watch.services[state.service].job:
+            _recovered(watch, state.service)
+        elif known and (grown or (state.is_dead and state.started_at)):
+            _ended(watch, state.service, state.id, state.exit_code)
+        elif known and state.health == "unhealthy":
+            watch.fail(state.service, _unhealthy(watch, state))
         elif state.status == "created":
             watch.enter(state.service, "created", _reason(watch, state.service))
+
+
+def _recovered(watch: _Watch, service: str) -> None:
+    """It is healthy, perhaps after Docker started it again."""
+    watch.failures.pop(service, None)
+    watch.enter(service, "healthy")
+
+
+def _ended(watch: _Watch, service: str, identifier: str, exit_code: int) -> None:
+    """A job that ended well is done; everything else that ends has failed."""
+    if service in watch.services and watch.services[service].job and exit_code == 0:
+        watch.failures.pop(service, None)
+        watch.enter(service, "done")
+    else:
+        watch.fail(service, _death(watch, service, identifier, exit_code))
+
+
+def _raise_failures(watch: _Watch) -> None:
+    found = list(watch.failures.items())
+    if not found:
+        return
+    message = "\n".join(error.message for _, error in found)
+    names = " ".join(service for service, _ in found)
+    hint = f"the other services go on; the whole log: docker compose -p {watch.plan.name} logs {names}"
+    raise NotHealthyError(message, hint=hint)
 
 
 def _tell_waits(watch: _Watch) -> None:
@@ -240,8 +291,7 @@ def _short(text: str) -> str:
 
 
 def _reason(watch: _Watch, service: str) -> str:
-    needs = next(entry.needs for entry in watch.plan.services if entry.name == service)
-    pending = [need.service for need in needs if watch.phases.get(need.service) != "healthy"]
+    pending = [need.service for need in watch.services[service].needs if need.service in watch.waiting]
     return f"waits for {', '.join(pending)}" if pending else ""
 
 
@@ -307,9 +357,12 @@ def _pump_compose(process: subprocess.Popen[str], news: queue.Queue[tuple[str, A
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Ask Compose and its plugin to stop where we stop first; containers that they made so far stay."""
+    """Ask Compose and its plugin to stop where we stop first; containers that they made so far stay.
+
+    Not by SIGINT: whoever starts stackgen in the background makes its children deaf to that.
+    """
     if process.poll() is None:
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(_END_OF_COMPOSE_SECONDS)
         except subprocess.TimeoutExpired:

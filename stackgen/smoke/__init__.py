@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
-from importlib import resources
 from typing import Any
 
 from stackgen.backing import litellm
@@ -14,13 +12,35 @@ from stackgen.errors import StackError
 from stackgen.modalities import MODALITIES, Probe, Reply
 from stackgen.parts import Route
 from stackgen.plan import Plan, service_url
-from stackgen.smoke.caller import call_all
+from stackgen.smoke.transport import (
+    NOT_ASKED,
+    File,
+    Request,
+    Transport,
+    by_script,
+    from_this_host,
+    masked,
+    unreachable,
+)
 
-TIMEOUT_SECONDS = 120.0
-NOT_ASKED = "not asked"
+__all__ = [
+    "File",
+    "Hop",
+    "Request",
+    "Result",
+    "Transport",
+    "by_script",
+    "diagnosis",
+    "from_this_host",
+    "masked",
+    "run",
+    "unreachable",
+]
+
 _AT_THE_DOOR = ("no connection", "no answer", "the connection broke", "HTTP 400", "HTTP 401", "HTTP 403")
 """How complaints begin when the gateway itself is down or does not know the key; a wrong route gives 404 or 500."""
 _UNAUTHORIZED = 401
+_FALLBACKS, _ANSWERED_BY = "x-litellm-attempted-fallbacks", "x-litellm-model-id"
 
 
 class Hop(Enum):
@@ -32,24 +52,13 @@ class Hop(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """One POST with JSON."""
-
-    url: str
-    headers: Mapping[str, str]
-    body: Mapping[str, Any]
-
-
-Transport = Callable[[Sequence[Request]], list[Reply]]
-"""Sends requests from somewhere: from this host, or from inside the stack's network."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Result:
     """The judgement of one request."""
 
     name: str
     """Public name of the model, or what was tested."""
+    model: str
+    """Id of the model in the spec; empty where none was meant."""
     probe: str
     hop: Hop
     service: str
@@ -60,50 +69,6 @@ class Result:
     def ok(self) -> bool:
         """Whether the reply was good."""
         return self.complaint is None
-
-
-def from_this_host(requests: Sequence[Request]) -> list[Reply]:
-    """Transport: HTTP from the machine that stackgen runs on."""
-    return [Reply(**reply) for reply in call_all([asdict(request) for request in requests], TIMEOUT_SECONDS)]
-
-
-def by_script(run: Callable[[str, bytes], tuple[int, bytes, bytes]]) -> Transport:
-    """Transport: a script that runs inside a container of the stack.
-
-    Args:
-        run: runs a Python program (text, standard input) there; gives exit code, output, error output. Keys travel by
-            standard input, so that no process list shows them.
-    """
-    program = resources.files("stackgen.smoke").joinpath("caller.py").read_text(encoding="utf-8")
-
-    def send(requests: Sequence[Request]) -> list[Reply]:
-        job = {"timeout_seconds": TIMEOUT_SECONDS, "requests": [asdict(request) for request in requests]}
-        try:
-            exit_code, output, errors = run(program, json.dumps(job).encode())
-        except StackError as error:
-            return [Reply(error=f"the script inside the network cannot run: {error.message}")] * len(requests)
-        if exit_code != 0:
-            last = errors.decode(errors="replace").strip().splitlines()[-1:]
-            return [
-                Reply(error=f"the script inside the network failed (exit code {exit_code}): {''.join(last)}")
-            ] * len(requests)
-        return [Reply(**reply) for reply in json.loads(output)]
-
-    return send
-
-
-def masked(transport: Transport, mask: Callable[[str], str]) -> Transport:
-    """The same transport, with secrets taken out of what comes back before anybody shortens or shows it."""
-
-    def send(requests: Sequence[Request]) -> list[Reply]:
-        return [replace(reply, body=mask(reply.body), error=mask(reply.error)) for reply in transport(requests)]
-
-    return send
-
-
-def unreachable(reason: str) -> Transport:
-    """Transport for a container that is not there."""
-    return lambda requests: [Reply(error=f"{NOT_ASKED}: {reason}")] * len(requests)
 
 
 def run(plan: Plan, host: Transport, inside: Transport, keys: Mapping[str, str]) -> list[Result]:
@@ -122,44 +87,38 @@ def run(plan: Plan, host: Transport, inside: Transport, keys: Mapping[str, str])
         raise StackError(
             f"{litellm.MASTER_KEY.name} is not in .stackgen/secrets.env", hint="run `stackgen render` first"
         )
-    through = list(_probes(plan))
-    straight = [(route, name, probe) for route, name, probe in through if name == route.public_names[0]]
-    gateway_replies = host([_through(plan, route, name, probe, keys) for route, name, probe in through])
-    engine_replies = inside([_straight(route, probe, keys) for route, _, probe in straight])
-    results = [
-        _judged(route, name, probe, Hop.GATEWAY, reply)
-        for (route, name, probe), reply in zip(through, gateway_replies, strict=True)
-    ]
-    results += [
-        _judged(route, name, probe, Hop.ENGINE, reply)
-        for (route, name, probe), reply in zip(straight, engine_replies, strict=True)
-    ]
+    asks = list(_asks(plan))
+    straight = [ask for ask in asks if ask.also_straight]
+    gateway_replies = host([_through(plan, ask, keys) for ask in asks])
+    engine_replies = inside([_straight(ask, keys) for ask in straight])
+    results = [_judged(ask, Hop.GATEWAY, reply) for ask, reply in zip(asks, gateway_replies, strict=True)]
+    results += [_judged(ask, Hop.ENGINE, reply) for ask, reply in zip(straight, engine_replies, strict=True)]
     results.append(_without_key(plan, host))
     return results
 
 
 def diagnosis(results: Sequence[Result]) -> Iterator[str]:
     """One sentence per broken model: which hop is to blame."""
-    engine = {(result.service, result.name, result.probe): result for result in results if result.hop is Hop.ENGINE}
+    engine = {(result.service, result.model, result.probe): result for result in results if result.hop is Hop.ENGINE}
     through = [result for result in results if result.hop is Hop.GATEWAY]
     at_the_door = all((result.complaint or "").startswith(_AT_THE_DOOR) for result in through)
     if through and at_the_door and not any(_is_to_blame(result) for result in engine.values()):
         yield "no model answers through the gateway, and no engine is to blame: look at litellm and its key first"
         return
-    said: set[str] = set()
-    for result in through:
-        if result.ok:
-            continue
-        straight = engine.get((result.service, result.name, result.probe))
-        if straight is not None and straight.ok:
-            sentence = f"{result.name}: {result.service} itself answers; the gateway's route to it is wrong"
-        elif straight is not None:
-            sentence = f"{result.name}: {result.service} does not answer, with or without the gateway"
-        else:
-            continue
-        if sentence not in said:
-            said.add(sentence)
-            yield sentence
+    broken = [result for result in through if not result.ok]
+    yield from dict.fromkeys(
+        _blame(result, engine.get((result.service, result.model, result.probe))) for result in broken
+    )
+
+
+def _blame(result: Result, straight: Result | None) -> str:
+    if straight is None and result.service == litellm.NAME:
+        return f"{result.name}: no good answer to a request by the name that several share"
+    if straight is None:
+        return f"{result.name}: {result.service} does not answer through the gateway, and cannot be asked without it"
+    if straight.ok:
+        return f"{result.name}: {result.service} itself answers; the gateway's route to it is wrong"
+    return f"{result.name}: {result.service} does not answer, with or without the gateway"
 
 
 def _is_to_blame(result: Result) -> bool:
@@ -167,38 +126,92 @@ def _is_to_blame(result: Result) -> bool:
     return result.complaint is not None and not result.complaint.startswith(NOT_ASKED)
 
 
-def _probes(plan: Plan) -> Iterator[tuple[Route, str, Probe]]:
+@dataclass(frozen=True, kw_only=True)
+class _Ask:
+    """One probe of one deployment."""
+
+    route: Route
+    name: str
+    """What results call it."""
+    model: str
+    """What the gateway is asked for: a public name, or the id of a deployment among those that share one."""
+    probe: Probe
+    service: str
+    also_straight: bool = False
+    equals: frozenset[str] = frozenset()
+    """Ids of those who share the name that is asked, of whom any may answer; empty where one server is meant."""
+
+
+def _asks(plan: Plan) -> Iterator[_Ask]:
+    """Every probe of every deployment; those that share a name are asked one by one, and once by the name."""
+    ids = {(entry.route.service, entry.public_name): entry.id for entry in plan.deployments}
+    equals = {name: frozenset(key for (_, other), key in ids.items() if other == name) for name in plan.shared_names}
+    shared: set[tuple[str, str]] = set()
     for route in plan.routes:
         for name in route.public_names:
-            for probe in MODALITIES[route.modality].probes:
-                yield route, name, probe
+            probes = MODALITIES[route.modality].probes_for(route.quirks)
+            several = name in plan.shared_names
+            identifier = ids.get((route.service, name), name)
+            for probe in probes:
+                yield _Ask(
+                    route=route,
+                    name=f"{name} ({identifier})" if several else name,
+                    model=identifier if several else name,
+                    probe=probe,
+                    service=route.service,
+                    also_straight=bool(route.url) and name == route.public_names[0],
+                )
+            if several and (name, route.modality) not in shared:
+                shared.add((name, route.modality))
+                yield _Ask(
+                    route=route, name=name, model=name, probe=probes[0], service=litellm.NAME, equals=equals[name]
+                )
 
 
-def _through(plan: Plan, route: Route, name: str, probe: Probe, keys: Mapping[str, str]) -> Request:
-    """What a client sends; a cached answer would prove nothing."""
-    body = {"model": name, **probe.body}
-    if plan.gateway.cache != "none":
-        body["cache"] = {"no-cache": True}
-    url = f"{plan.gateway_url}{MODALITIES[route.modality].path}"
-    return Request(url=url, headers=_bearer(keys[litellm.MASTER_KEY.name]), body=body)
+def _through(plan: Plan, ask: _Ask, keys: Mapping[str, str]) -> Request:
+    """What a client sends; a cached answer, or one of a fallback, would prove nothing. Forms cannot say either.
+
+    Among equals the next rank counts as a fallback too, so there the answer tells who gave it.
+    """
+    url = _gateway_url(plan, ask.route)
+    request = _request(url, _bearer(keys[litellm.MASTER_KEY.name]), ask.route, ask.model, ask.probe)
+    if request.upload:
+        return request
+    gateway = plan.gateway
+    more: dict[str, Any] = {} if gateway.cache == "none" else {"cache": {"no-cache": True}}
+    if not ask.equals and (gateway.default_fallbacks or gateway.fallbacks or gateway.context_window_fallbacks):
+        more["disable_fallbacks"] = True
+    return replace(request, body={**request.body, **more})
 
 
-def _straight(route: Route, probe: Probe, keys: Mapping[str, str]) -> Request:
+def _straight(ask: _Ask, keys: Mapping[str, str]) -> Request:
+    route = ask.route
     headers = _bearer(keys.get(route.key.name, "")) if route.key else {}
-    url = service_url(route.service, route.port, route.endpoint)
-    return Request(url=url, headers=headers, body={"model": route.served_name, **probe.body})
+    inside = route.port and route.probe_endpoint
+    url = service_url(route.service, route.port, route.probe_endpoint) if inside else route.url
+    return _request(url, headers, route, route.served_name, ask.probe)
+
+
+def _request(url: str, headers: Mapping[str, str], route: Route, model: str, probe: Probe) -> Request:
+    return Request(
+        url=url, headers=headers, body={"model": model, **probe.body(route.quirks)}, upload=File.of(probe.upload)
+    )
+
+
+def _gateway_url(plan: Plan, route: Route) -> str:
+    return f"{plan.gateway_url}{MODALITIES[route.modality].path}"
 
 
 def _without_key(plan: Plan, host: Transport) -> Result:
     route = plan.routes[0]
-    modality = MODALITIES[route.modality]
-    body = {"model": route.public_names[0], **modality.probes[0].body}
-    reply = host([Request(url=f"{plan.gateway_url}{modality.path}", headers={}, body=body)])[0]
+    probe = MODALITIES[route.modality].probes[0]
+    reply = host([_request(_gateway_url(plan, route), {}, route, route.public_names[0], probe)])[0]
     complaint = None if reply.status == _UNAUTHORIZED else reply.refusal() or "answered without a key"
     if complaint and reply.status not in (0, 200):
         complaint = f"expected HTTP {_UNAUTHORIZED}, got {complaint}"
     return Result(
         name="gateway",
+        model="",
         probe="refuses without key",
         hop=Hop.KEY,
         service=litellm.NAME,
@@ -207,15 +220,26 @@ def _without_key(plan: Plan, host: Transport) -> Result:
     )
 
 
-def _judged(route: Route, name: str, probe: Probe, hop: Hop, reply: Reply) -> Result:
+def _judged(ask: _Ask, hop: Hop, reply: Reply) -> Result:
     return Result(
-        name=name,
-        probe=probe.name,
+        name=ask.name,
+        model=ask.route.model,
+        probe=ask.probe.name,
         hop=hop,
-        service=route.service,
-        complaint=probe.judge(reply),
+        service=ask.service,
+        complaint=_complaint(ask, hop, reply),
         seconds=reply.seconds,
     )
+
+
+def _complaint(ask: _Ask, hop: Hop, reply: Reply) -> str | None:
+    """The probe's; an answer of another model that the gateway asked instead is never good."""
+    complaint = ask.probe.judge(reply)
+    if hop is Hop.GATEWAY and ask.equals:
+        helped = reply.headers.get(_ANSWERED_BY, "") not in {"", *ask.equals}
+    else:
+        helped = hop is Hop.GATEWAY and reply.headers.get(_FALLBACKS, "0") != "0"
+    return "; ".join(filter(None, (complaint, "answered by a fallback, not by this model"))) if helped else complaint
 
 
 def _bearer(key: str) -> dict[str, str]:

@@ -1,13 +1,17 @@
 """Sends requests and prints replies. Standard library only: it also runs inside a container, sent there as text.
 
-Input (stdin): {"timeout_seconds": 60, "requests": [{"url", "headers", "body"}]}; output: a list of replies in the same order.
+Input (stdin): {"timeout_seconds": 60, "requests": [{"url", "headers", "body", "upload", "method"}]}; output: a list of replies
+in the same order. A request goes out as JSON, a GET without a body; with an upload ({"field", "name", "content_type", "data"},
+the last in base64) as a form with the values of `body` as its fields. A reply that is no text comes back as `data` in base64.
 """
 
 from __future__ import annotations
 
+import base64
 import concurrent.futures
 import http.client
 import json
+import secrets
 import sys
 import time
 import urllib.error
@@ -16,16 +20,18 @@ from typing import Any
 
 LARGEST_REPLY_BYTES = 8 * 1024 * 1024
 PARALLEL = 4
+_NO_TEXT = ("audio/", "image/", "video/", "application/octet-stream")
+_TOLD_HEADERS = "x-litellm-"
 
 
 def call(request: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
-    """One POST. A refusal with a status is a reply; no answer at all is an error in words."""
+    """One request. A refusal with a status is a reply; no answer at all is an error in words."""
     began = time.monotonic()
-    body = json.dumps(request["body"]).encode()
-    headers = {"Content-Type": "application/json", **request["headers"]}
-    reply: dict[str, Any] = {"status": 0, "content_type": "", "body": "", "error": ""}
+    content_type, body = _form(request) if request.get("upload") else _json(request)
+    headers = {"Content-Type": content_type, **request["headers"]}
+    reply: dict[str, Any] = {"status": 0, "content_type": "", "body": "", "data": "", "headers": {}, "error": ""}
     try:
-        message = urllib.request.Request(request["url"], data=body, headers=headers, method="POST")  # noqa: S310 - built by the plan
+        message = urllib.request.Request(request["url"], body, headers, method=request["method"])  # noqa: S310 - built by the plan
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
             message, timeout=timeout_seconds
         ) as answer:
@@ -49,10 +55,41 @@ def call_all(requests: list[dict[str, Any]], timeout_seconds: float) -> list[dic
         return list(pool.map(lambda request: call(request, timeout_seconds), requests))
 
 
+def _json(request: dict[str, Any]) -> tuple[str, bytes | None]:
+    if request["method"] == "GET":
+        return "application/json", None
+    return "application/json", json.dumps(request["body"]).encode()
+
+
+def _form(request: dict[str, Any]) -> tuple[str, bytes]:
+    """Content type and body of a form with a file (RFC 7578)."""
+    boundary = secrets.token_hex(16)
+    upload = request["upload"]
+    pieces = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{_text(value)}\r\n'.encode()
+        for name, value in request["body"].items()
+    ]
+    place = f'form-data; name="{_quoted(upload["field"])}"; filename="{_quoted(upload["name"])}"'
+    head = f"--{boundary}\r\nContent-Disposition: {place}\r\nContent-Type: {upload['content_type']}\r\n\r\n"
+    pieces += [head.encode(), base64.b64decode(upload["data"]), f"\r\n--{boundary}--\r\n".encode()]
+    return f"multipart/form-data; boundary={boundary}", b"".join(pieces)
+
+
+def _quoted(name: str) -> str:
+    """A name between quotes, escaped as browsers do."""
+    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def _take(reply: dict[str, Any], answer: Any, deadline: float) -> None:
     """Read an answer piece by piece: a server that drips must not hold us for ever."""
     reply["status"] = answer.status
     reply["content_type"] = answer.headers.get("Content-Type", "")
+    told = [(name.lower(), value) for name, value in answer.headers.items()]
+    reply["headers"] = {name: value for name, value in told if name.startswith(_TOLD_HEADERS)}
     pieces: list[bytes] = []
     size = 0
     while size < LARGEST_REPLY_BYTES:
@@ -63,7 +100,16 @@ def _take(reply: dict[str, Any], answer: Any, deadline: float) -> None:
         size += len(piece)
         if time.monotonic() > deadline:
             raise TimeoutError
-    reply["body"] = b"".join(pieces).decode(errors="replace")
+    content = b"".join(pieces)
+    if _is_text(reply["content_type"], content):
+        reply["body"] = content.decode(errors="replace")
+    else:
+        reply["data"] = base64.b64encode(content).decode()
+
+
+def _is_text(content_type: str, content: bytes) -> bool:
+    """An error under the content type of a recording is still a text, which people want to read."""
+    return not content_type.lower().startswith(_NO_TEXT) or content.lstrip()[:1] in {b"{", b"[", b"<"}
 
 
 def _take_refusal(reply: dict[str, Any], error: Any, deadline: float) -> None:

@@ -28,6 +28,8 @@ __all__ = [
 
 FILE_NAME = "stack.yaml"
 DEFAULT_PROFILE = "default"
+ACCELERATOR_OF_VENDOR = {"amd": "rocm"}
+"""Where the name of a card's maker is not that of its software."""
 _PROFILE_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
 
@@ -192,14 +194,17 @@ def _accelerators(data: Mapping[str, Any]) -> dict[str, str]:
         first = listed[0] if isinstance(listed, list) else next(iter(gpus))
         gpu = gpus.get(first) if isinstance(first, str) else None
         card = facts.cards().get(str(gpu.get("card"))) if isinstance(gpu, dict) else None
-        found[identifier] = card.vendor if card else "nvidia"
+        found[identifier] = ACCELERATOR_OF_VENDOR.get(card.vendor, card.vendor) if card else "nvidia"
     return found
 
 
 def _pins(profiles: list[tuple[Profile, Document]]) -> dict[tuple[str | None, str], Pinned]:
+    """By accelerator and family. A later profile wins, also where it pins for every accelerator."""
     pins: dict[tuple[str | None, str], Pinned] = {}
     for profile, text in profiles:
         for family, pin in profile.images.items():
             origin = Origin(_layer(text), text.place(("images", family), of_key=True))
+            if profile.accelerator is None:
+                pins = {key: pinned for key, pinned in pins.items() if key[1] != family}
             pins[profile.accelerator, family] = Pinned(pin, origin)
     return pins

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -16,6 +17,9 @@ _NOT_YET: Mapping[Path, str] = {
     ("hosts",): "a stack has one host in this version",
 }
 
+_MOST_SHOWN = 40
+_PASSWORD = re.compile(r"//[^/@]*@")
+"""User and password in a URL."""
 _SENTENCES: Mapping[str, str] = {
     "bool_type": "must be true or false, not {value}",
     "dict_type": "must be a map, not {value}",
@@ -28,7 +32,7 @@ _SENTENCES: Mapping[str, str] = {
     "less_than_equal": "must be at most {le}, is {value}",
     "literal_error": "must be {expected}, not {value}",
     "model_type": "must be a map, not {value}",
-    "string_too_long": "must have at most {max_length} characters",
+    "string_too_long": "must have at most {max_length} characters, has {length}",
     "string_too_short": "must not be empty",
     "string_type": "must be text, not {value}",
     "too_short": "needs at least {min_length} item",
@@ -45,11 +49,13 @@ _HINTS: Mapping[str, str] = {
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known word, or all of them."""
-    names = sorted(known)
+    """A hint that names the nearest known word, or all of them where they are few."""
+    names = sorted(set(known))
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean `{close[0]}`?"
+    if len(names) > _MOST_SHOWN:
+        return f"none of the {len(names)} known ones is like it"
     return f"known here: {', '.join(names)}" if names else ""
 
 
@@ -74,9 +80,13 @@ def sentence(error: ErrorDetails, root: type[BaseModel]) -> tuple[str, str]:
             message = f"{describe(value)} is not a valid {_subject(error['loc'])}"
             hint = _pattern_hint(str(context["pattern"]))
         case "value_error":
-            message = f"{name}: {str(context['error']).removeprefix('Value error, ')}, is {describe(value)}"
+            complaint = str(context["error"]).removeprefix("Value error, ")
+            shown = _PASSWORD.sub("//…@", value) if isinstance(value, str) else value
+            message = (
+                f"{name}: {complaint}" if name == describe(value) else f"{name}: {complaint}, is {describe(shown)}"
+            )
         case _ if kind in _SENTENCES:
-            message = f"{name} {_SENTENCES[kind].format(value=describe(value), **context)}"
+            message = f"{name} {_SENTENCES[kind].format(value=describe(value), length=len(str(value)), **context)}"
             hint = _spelling(kind, value) or _described(root, path)
         case _:
             message = f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}, is {describe(value)}"
@@ -144,6 +154,9 @@ def _pattern_hint(pattern: str) -> str:
     known = {
         "^([a-z0-9]": "an image name without its tag, such as vllm/vllm-openai",
         "^[a-z]": "lower-case letters, digits and `-`, beginning with a letter, at most 41",
+        "^[A-Za-z0-9][A": "the name of something that Docker has: letters, digits, `_`, `.` and `-`, at least two",
+        "^sha256": "a digest such as sha256:0123…, 64 digits of 0 to 9 and a to f",
+        "^(-1": "a time such as 30s, 5m or 24h; -1 for ever",
         "^[A-Za-z_]": "letters, digits and `_`, not beginning with a digit",
         "^[0-9]": 'a version such as "0.32.0"',
         "^[A-Za-z0-9_]": "letters, digits, `_`, `.` and `-`",

@@ -21,6 +21,7 @@ IMAGES = (
     "ghcr.io/berriai/litellm:v1.106.2",
     "postgres:17.11",
     "redis:8.0.2",
+    "python:3.13-slim",
 )
 LOCAL_MODELS = {IMAGES[0]: ("/models/tiny-llama",), IMAGES[1]: ("/models/minilm", "/models/tiny-reranker")}
 

@@ -16,6 +16,8 @@ import urllib.request
 
 import pytest
 
+from stackgen import facts
+
 pytestmark = pytest.mark.docker
 
 SPEC = """\
@@ -114,6 +116,38 @@ def test_ctrl_c_ends_up_cleanly_and_the_next_up_continues(stack):
         assert any(service in line and "healthy" in line for line in result.stderr.splitlines()), result.stderr
     assert f"http://127.0.0.1:{stack.port}/v1" in result.stderr
     assert key(stack) not in result.stderr + result.stdout
+
+
+def test_containers_run_with_the_locks_of_their_images(stack, engine):
+    """What the kernel says of each main process, so that a lock which the engine ignores is seen."""
+    names = ("chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap")
+    for service, identifier in stack.containers().items():
+        family = service.partition("-")[0]
+        locks = facts.locks(family)
+        state = json.loads(engine("inspect", identifier))[0]
+        host = state["HostConfig"]
+        assert host["ReadonlyRootfs"] is locks.read_only(), service
+        assert (host["PidsLimit"], host["CpuQuota"]) == (locks.pids, int((locks.cpus or 0) * 100_000)), service
+        assert host["Memory"] >= locks.memory_gib * 2**30, service
+        assert not state["State"]["OOMKilled"], service
+        status = engine("exec", identifier, "cat", "/proc/1/status")
+        fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+        bounding = int(fields["CapBnd"], 16)
+        assert {name.upper() for at, name in enumerate(names) if bounding >> at & 1} == set(locks.capabilities), service
+        assert bounding >> len(names) == 0, service
+        assert fields["NoNewPrivs"].strip() == "1", service
+
+
+def test_a_root_that_is_locked_cannot_be_written(stack, engine):
+    for service, identifier in stack.containers().items():
+        write = subprocess.run(
+            ["docker", "exec", identifier, "sh", "-c", "echo x > /usr/left-behind"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        locked = facts.locks(service.partition("-")[0]).read_only()
+        assert ("Read-only file system" in write.stderr) is locked, f"{service}: {write.stderr}"
 
 
 def test_check_is_green_for_every_model_on_both_hops(stack):
@@ -234,15 +268,15 @@ def test_a_port_that_a_container_holds_is_named_before_anything_starts(stack, ma
     assert other.traces() == []
 
 
-def test_an_engine_that_dies_ends_up_at_once_with_its_log(make_stack):
+def test_an_engine_that_dies_is_told_with_its_log_and_the_others_come_up(make_stack):
     broken = make_stack("dies")
     broken.write(SPEC.replace("/models/minilm", "/models/nothing-here").replace("database: true", "database: false"))
-    began = time.monotonic()
     result = broken.run("up")
     assert result.returncode == 1
     assert "infinity ended with exit code" in result.stderr
     assert "nothing-here" in result.stderr
-    assert time.monotonic() - began < 60
+    for service in ("litellm", "redis", "vllm-chat"):
+        assert any(service in line and "healthy" in line for line in result.stderr.splitlines()), result.stderr
     broken.good("down", "--volumes", "--yes")
     assert broken.traces() == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -15,13 +16,17 @@ from stackgen.backing import SECRETS, services
 from stackgen.engines import ENGINES
 from stackgen.errors import Place
 from stackgen.modalities import MODALITIES
-from stackgen.parts import Arg, Gpu, Image, Instance, ServedModel
-from stackgen.plan.model import service_url
+from stackgen.parts import Arg, Gpu, Image, Instance, Limits, ServedModel, service_url
 from stackgen.sources import Layer, Origin
-from stackgen.spec import Gateway, Model, Pin
+from stackgen.spec import Model, Pin
 
-KNOWN = {"vllm": "Qwen/Qwen3-8B", "infinity": "BAAI/bge-reranker-v2-m3"}
-VERSIONS = {"vllm": "0.32.0", "infinity": "0.0.77"}
+KNOWN = {
+    "vllm": "Qwen/Qwen3-8B",
+    "infinity": "BAAI/bge-reranker-v2-m3",
+    "ollama": "llama3.2:3b",
+    "speaches": "Systran/faster-whisper-small",
+}
+VERSIONS = {"vllm": "0.32.0", "infinity": "0.0.77", "ollama": "0.32.15", "speaches": "0.8.3"}
 FILLED = {
     "vllm": {
         "dtype": "auto",
@@ -38,12 +43,22 @@ FILLED = {
         "cpu_cache_gib": 1,
     },
     "infinity": {"batch_size": 4, "dtype": "float16", "trust_remote_code": True, "revision": "main"},
+    "ollama": {
+        "keep_alive": "24h",
+        "max_loaded_models": 2,
+        "kv_cache_type": "q8_0",
+        "flash_attention": True,
+        "gpu_overhead_gib": 0.5,
+    },
+    "speaches": {"voice": "siwis", "language": "fr", "compute_type": "int8", "keep_loaded_seconds": -1},
 }
+WITH_FLAGS = [engine for engine in ENGINES.values() if engine.flags]
+"""Engines that are told their settings by a command line; the others by variables."""
 
 
 def image(family, version="1.0"):
     pin = Pin(repository=f"example/{family}", tag="v1", version=version, evidence="test")
-    return Image(family=family, pin=pin, origin=Origin(Layer.PROFILE, Place("profiles/x.yaml", 1, 1)))
+    return Image.chosen(family, pin, "", Origin(Layer.PROFILE, Place("profiles/x.yaml", 1, 1)))
 
 
 def instance(engine, *, context=None, options=None, gpus=()):
@@ -57,7 +72,14 @@ def instance(engine, *, context=None, options=None, gpus=()):
         models=(served,),
         image=image(engine.name, VERSIONS[engine.name]),
         gpus=gpus,
+        python=image("python", "3.13") if engine.fetches else None,
     )
+
+
+def server(engine, **settings_):
+    """The engine's own service, without its jobs."""
+    built = instance(engine, **settings_)
+    return next(service for service in engine.services(built) if service.name == built.name)
 
 
 def card(name="a100-80gb"):
@@ -67,14 +89,22 @@ def card(name="a100-80gb"):
 each_engine = pytest.mark.parametrize("engine", ENGINES.values(), ids=lambda engine: engine.name)
 
 
+with_flags = pytest.mark.parametrize("engine", WITH_FLAGS, ids=lambda engine: engine.name)
+
+
 @each_engine
+def test_every_option_is_filled_here(engine):
+    assert set(engine.options.model_fields) == set(FILLED[engine.name])
+    assert engine.process_options <= set(engine.options.model_fields)
+
+
+@with_flags
 def test_every_flag_exists_in_the_pinned_release(engine):
     table = facts.flag_table(engine.name, VERSIONS[engine.name])
     assert set(engine.flags) <= set(table.flags)
     assert {flag for flag in engine.own_flags if flag != "--model"} <= set(table.flags)
-    assert set(engine.options.model_fields) == set(FILLED[engine.name])
     for gpus in ((), (card(),)):
-        (service,) = engine.services(instance(engine, options=FILLED[engine.name], gpus=gpus))
+        service = server(engine, options=FILLED[engine.name], gpus=gpus)
         used = [arg.value for arg in service.command if isinstance(arg.value, str) and arg.value.startswith("--")]
         assert used
         assert set(used) <= set(table.flags), set(used) - set(table.flags)
@@ -87,7 +117,7 @@ def test_every_flag_stands_for_a_setting(engine):
         served.value(setting)
 
 
-@each_engine
+@with_flags
 def test_values_of_options_are_choices_of_the_flag(engine):
     table = facts.flag_table(engine.name, VERSIONS[engine.name])
     schema = engine.options.model_json_schema()["properties"]
@@ -111,19 +141,34 @@ def test_a_routes_url_names_the_service_and_reaches_its_endpoint(engine):
         appended = facts.gateway_path(route.provider, route.modality)
         base = service_url(route.service, route.port, route.base_path)
         assert base + appended == service_url(route.service, route.port, route.endpoint)
-        assert route.key in engine.secrets
+        assert route.key is None or route.key in engine.secrets
 
 
 @each_engine
 def test_health_uses_a_program_that_the_image_has_in_list_form(engine):
-    for service in engine.services(instance(engine)):
-        assert service.health.command[0] in facts.programs(engine.name)
-        assert len(service.health.command) > 1
+    service = server(engine)
+    assert service.health.command[0] in facts.programs(engine.name)
+    assert len(service.health.command) > 1
+    if service.health.command[0] != engine.name:  # its own program knows the port
         assert str(service.ports[0].container) in " ".join(service.health.command)
 
 
+@each_engine
+def test_a_job_fetches_exactly_the_models_and_nothing_waits_for_it(engine):
+    built = instance(engine)
+    jobs = [service for service in engine.services(built) if service.job]
+    assert bool(jobs) == engine.fetches
+    for job in jobs:
+        words = [arg.value for arg in job.command]
+        assert words[0] in facts.programs("python")
+        assert words[2:] == [engine.name, service_url(built.name, engine.port), built.models[0].model.source]
+        assert [(need.service, need.required) for need in job.needs] == [(built.name, False)]
+        assert set(job.secrets()) <= set(engine.secrets)
+
+
 def test_health_of_backing_services_uses_programs_that_their_images_have():
-    for service in services(Gateway(address="127.0.0.1", port=4000, database=True, cache="redis"), (), image):
+    spec = sources.load(EXAMPLES / "article-core").spec
+    for service in services(spec, (), {}, image):
         assert service.health.command[0] in facts.programs(service.name)
         assert {secret.name for secret in service.secrets()} <= {secret.name for secret in SECRETS}
 
@@ -157,6 +202,74 @@ def test_need_is_unknown_for_a_model_that_the_catalogue_lacks(engine):
 def test_secrets_of_services_are_announced(engine):
     for service in engine.services(instance(engine)):
         assert set(service.secrets()) <= set(engine.secrets)
+
+
+@each_engine
+@pytest.mark.parametrize("gpus", [(), (card(),)], ids=["processor", "card"])
+def test_a_writable_root_has_its_reason_in_the_facts(engine, gpus):
+    for service in engine.services(instance(engine, gpus=gpus)):
+        gpus = gpus if service.gpus else ()
+        locks = facts.locks(service.image.family)
+        reason = locks.writable_root or (locks.writable_root_on_cards if gpus else "")
+        assert service.read_only is not bool(reason)
+        assert service.scratch == (locks.scratch if service.read_only else ())
+
+
+@each_engine
+def test_host_memory_holds_the_weights_and_grows_with_cards(engine):
+    def limit(**given):
+        return server(engine, options=FILLED[engine.name], **given).limits.memory_gib
+
+    weights = facts.models()[KNOWN[engine.name]].weights_gib
+    assert limit() > 2 * weights
+    assert limit(gpus=(card(),)) > weights
+    assert limit(gpus=(card(), card())) >= limit(gpus=(card(),))
+
+
+@each_engine
+def test_unknown_weights_are_bounded_by_the_cards_or_by_a_large_figure(engine):
+    def limit(*gpus):
+        built = instance(engine, options=FILLED[engine.name], gpus=gpus)
+        strange = built.models[0].model.model_copy(update={"source": "nobody/knows"})
+        served = (ServedModel(id="x", model=strange, options=built.models[0].options),)
+        service, *_ = engine.services(replace(built, models=served))
+        return service.limits.memory_gib
+
+    visible = card().card.visible_gib
+    assert limit(card()) > 2 * visible
+    assert limit(card(), card()) > 4 * visible
+    assert limit() > 500
+
+
+def test_vllm_has_no_memory_limit_where_the_host_decides_how_much_it_takes():
+    def limit(*words, environment=None, options=None, gpus=()):
+        built = instance(ENGINES["vllm"], options=options, gpus=gpus)
+        update = {"extra_args": words, "environment": environment or {}}
+        model = built.models[0].model.model_copy(update=update)
+        served = (ServedModel(id="x", model=model, options=built.models[0].options),)
+        (service,) = ENGINES["vllm"].services(replace(built, models=served))
+        return service.limits.memory_gib
+
+    sized = {"cpu_cache_gib": 8}
+    assert limit() is None
+    assert limit(options=sized, environment={"VLLM_CPU_KVCACHE_SPACE": "900"}) is None
+    assert limit(options={"cpu_cache_gib": 100}) == limit(options=sized) + 92
+    assert limit("--seed", "1", gpus=(card(),)) == limit(gpus=(card(),)) is not None
+    for words in (("--cpu-offload-gb", "64"), ("--cpu-offload-gb=64",), ("--cpu_offload_gb", "64")):
+        assert limit(*words, gpus=(card(),)) is None
+
+
+def test_flags_that_lift_the_memory_limit_are_flags():
+    table = facts.flag_table("vllm", VERSIONS["vllm"])
+    assert facts.locks("vllm").host_memory_flags <= set(table.flags) | set(table.removed)
+
+
+def test_backing_services_are_locked_as_the_facts_say():
+    for service in services(sources.load(EXAMPLES / "article-core").spec, (), {}, image):
+        locks = facts.locks(service.name)
+        assert (service.read_only, service.capabilities) == (locks.read_only(), locks.capabilities)
+        assert service.limits == Limits(memory_gib=locks.memory_gib, pids=locks.pids, cpus=locks.cpus)
+        assert service.read_only is not bool(locks.writable_root)
 
 
 @each_engine

@@ -18,42 +18,47 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from engines_strict import KINDS, Call, StrictEngine
+from engines_strict import Call, StrictEngine
+from redis_strict import StrictRedis
+from stand_ins import LOOPBACK, moved, service_of, stand_ins
 
-from stackgen import smoke
-from stackgen.backing import litellm
+from stackgen import render, smoke
+from stackgen.backing import litellm, redis
 from stackgen.modalities import Reply
-from stackgen.parts import Secret, Service
-from stackgen.plan import Plan, service_url
+from stackgen.parts import Secret
+from stackgen.plan import Plan
 
 START_SECONDS = 120
-_LOOPBACK = "127.0.0.1"
 _LOG_LINES = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """A request of a client, its reply, and what was asked of any model meanwhile."""
+
+    request: smoke.Request
+    reply: Reply
+    calls: list[Call]
 
 
 @dataclass(kw_only=True)
 class Stack:
-    """A running gateway, the engines behind it, and what they saw."""
+    """A running gateway, the servers behind it, and what they saw."""
 
     plan: Plan
     """The plan, with the port that the proxy really has."""
     keys: Mapping[str, str]
+    engines: Mapping[str, StrictEngine]
+    """By the name of the service, or the id of what stackgen does not run."""
     addresses: Mapping[str, str]
     """Real address by the one that the plan gives, both as `http://host:port`."""
     log: Path
     calls: list[Call]
-    calls_by_request: list[list[Call]] = field(default_factory=list)
-    """For each request that went to the gateway, what was asked of any model meanwhile."""
+    exchanges: list[Exchange] = field(default_factory=list)
 
     def through_gateway(self, requests: Sequence[smoke.Request]) -> list[Reply]:
         """Transport of clients: one request at a time, so that each call at an engine has one cause."""
-        replies = []
-        for request in requests:
-            before = len(self.calls)
-            replies += smoke.from_this_host([request])
-            # POST alone: LiteLLM itself asks vLLM for its list of models, at its start and every five minutes
-            self.calls_by_request.append([call for call in self.calls[before:] if call.method == "POST"])
-        return replies
+        return [self._exchange(request).reply for request in requests]
 
     def inside(self, requests: Sequence[smoke.Request]) -> list[Reply]:
         """Transport of the stack's own network, where services have names."""
@@ -63,9 +68,14 @@ class Stack:
         """The project's own smoke test on this stack."""
         return smoke.run(self.plan, self.through_gateway, self.inside, self.keys)
 
+    def ask(self, body: Mapping[str, Any], path: str = "/v1/chat/completions", *, key: str | None = None) -> Exchange:
+        """One request of a client, with the master key where no other is named."""
+        headers = {"Authorization": f"Bearer {self.master_key if key is None else key}"}
+        return self._exchange(smoke.Request(url=f"{self.plan.gateway_url}{path}", headers=headers, body=body))
+
     def get(self, path: str, *, key: str | None = None) -> tuple[int, Any]:
         """Status and data of a GET at the gateway."""
-        connection = http.client.HTTPConnection(_LOOPBACK, self.plan.gateway.port, timeout=60)
+        connection = http.client.HTTPConnection(LOOPBACK, self.plan.gateway.port, timeout=60)
         try:
             connection.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
             answer = connection.getresponse()
@@ -73,19 +83,44 @@ class Stack:
         finally:
             connection.close()
 
+    @contextmanager
+    def broken(self, service: str) -> Iterator[list[Call]]:
+        """One server that answers nothing for a while, and what it is asked meanwhile."""
+        before = len(self.calls)
+        seen: list[Call] = []
+        self.engines[service].broken = True
+        try:
+            yield seen
+        finally:
+            self.engines[service].broken = False
+            seen += [call for call in self.calls[before:] if call.service == service and call.asks_model]
+
     @property
     def master_key(self) -> str:
         """What clients show."""
         return self.keys[litellm.MASTER_KEY.name]
+
+    def _exchange(self, request: smoke.Request) -> Exchange:
+        before = len(self.calls)
+        reply = smoke.from_this_host([request])[0]
+        # LiteLLM itself asks for information: vLLM for its list of models, Ollama for what a model can
+        calls = [call for call in self.calls[before:] if call.asks_model]
+        self.exchanges.append(Exchange(request=request, reply=reply, calls=calls))
+        return self.exchanges[-1]
 
     def _real(self, url: str) -> str:
         parts = urlsplit(url)
         return f"{self.addresses[f'{parts.scheme}://{parts.netloc}']}{parts.path}"
 
 
+def gateway_text(plan: Plan) -> str:
+    """The gateway's file as `render` writes it."""
+    return next(file.text for file in render.files(plan) if file.path == litellm.CONFIG.path)
+
+
 @contextmanager
 def running(plan: Plan, gateway_text: str, program: Path, folder: Path) -> Iterator[Stack]:
-    """Start the engines and the proxy, and stop them all.
+    """Start the strict servers and the proxy, and stop them all.
 
     Args:
         plan: the stack.
@@ -95,56 +130,26 @@ def running(plan: Plan, gateway_text: str, program: Path, folder: Path) -> Itera
     """
     keys = {secret.name: f"{secret.prefix}{secrets.token_hex(16)}" for secret in plan.secrets}
     calls: list[Call] = []
-    addresses: dict[str, str] = {}
     with ExitStack() as stack:
-        for planned, engine in _engines(plan, keys, calls):
-            stack.enter_context(engine.listening())
-            addresses[planned] = service_url(_LOOPBACK, engine.port)
+        found = list(stand_ins(plan, keys, calls.append))
+        for stand_in in found:
+            stack.enter_context(stand_in.engine.listening())
+        addresses = {stand_in.planned: stand_in.address for stand_in in found if stand_in.planned}
+        clouds = {stand_in.variable: f"{stand_in.address}/v1" for stand_in in found if stand_in.variable}
+        cache = stack.enter_context(StrictRedis(password=keys.get(redis.PASSWORD.name, "")).listening())
         config = folder / "config.yaml"
-        config.write_text(_moved(gateway_text, addresses), encoding="utf-8")
+        config.write_text(moved(gateway_text, addresses, cache.port), encoding="utf-8")
         log = folder / "proxy.log"
         port = _free_port()
-        stack.enter_context(_proxy(program, config, port, _environment(plan, keys, folder), log))
-        gateway = plan.gateway.model_copy(update={"address": _LOOPBACK, "port": port})
-        yield Stack(plan=replace(plan, gateway=gateway), keys=keys, addresses=addresses, log=log, calls=calls)
-
-
-def _engines(plan: Plan, keys: Mapping[str, str], calls: list[Call]) -> Iterator[tuple[str, StrictEngine]]:
-    """Each engine with its planned address.
-
-    It knows what the service that starts it is told, never what the gateway believes about it.
-    """
-    for instance in plan.instances:
-        service = _service(plan, instance.name)
-        kind = KINDS[instance.engine]
-        words = [arg.value for arg in service.command]
-        engine = StrictEngine(
-            service=service.name,
-            kind=kind,
-            served_names=[str(words[at + 1]) for at, word in enumerate(words) if word == "--served-model-name"],
-            key=keys[service.environment[kind.key_variable].value.name],
-            record=calls.append,
+        stack.enter_context(_proxy(program, config, port, {**_environment(plan, keys, folder), **clouds}, log))
+        yield Stack(
+            plan=replace(plan, gateway=plan.gateway.model_copy(update={"address": LOOPBACK, "port": port})),
+            keys=keys,
+            engines={stand_in.engine.service: stand_in.engine for stand_in in found},
+            addresses=addresses,
+            log=log,
+            calls=calls,
         )
-        yield service_url(service.name, service.ports[0].container), engine
-
-
-def _service(plan: Plan, name: str) -> Service:
-    return next(service for service in plan.services if service.name == name)
-
-
-def _moved(gateway_text: str, addresses: Mapping[str, str]) -> str:
-    """The file with other hosts and ports, and nothing else: the paths are what is under test."""
-    moved = gateway_text
-    for planned, real in addresses.items():
-        assert planned in moved
-        moved = moved.replace(planned, real)
-    back = moved
-    for planned, real in addresses.items():
-        back = back.replace(real, planned)
-    assert back == gateway_text
-    lines = zip(gateway_text.splitlines(), moved.splitlines(), strict=True)
-    assert all(before.lstrip().startswith("api_base:") for before, after in lines if before != after)
-    return moved
 
 
 def _environment(plan: Plan, keys: Mapping[str, str], home: Path) -> dict[str, str]:
@@ -154,7 +159,7 @@ def _environment(plan: Plan, keys: Mapping[str, str], home: Path) -> dict[str, s
     """
     values = {
         name: keys[arg.value.name] if isinstance(arg.value, Secret) else str(arg.value)
-        for name, arg in _service(plan, litellm.NAME).environment.items()
+        for name, arg in service_of(plan, litellm.NAME).environment.items()
         if name != "DATABASE_URL"
     }
     return {**values, "HOME": str(home), "PATH": os.defpath}
@@ -162,7 +167,7 @@ def _environment(plan: Plan, keys: Mapping[str, str], home: Path) -> dict[str, s
 
 @contextmanager
 def _proxy(program: Path, config: Path, port: int, environment: Mapping[str, str], log: Path) -> Iterator[None]:
-    words = [str(program), "--config", str(config), "--host", _LOOPBACK, "--port", str(port)]
+    words = [str(program), "--config", str(config), "--host", LOOPBACK, "--port", str(port)]
     with (
         log.open("wb") as output,
         subprocess.Popen(
@@ -187,7 +192,7 @@ def _wait_until_alive(process: subprocess.Popen[bytes], port: int, log: Path) ->
     while time.monotonic() < deadline:
         if process.poll() is not None:
             pytest.fail(f"the proxy ended with exit code {process.returncode}:\n{_tail(log)}")
-        connection = http.client.HTTPConnection(_LOOPBACK, port, timeout=5)
+        connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
         try:
             connection.request("GET", "/health/liveliness")
             if connection.getresponse().status == 200:
@@ -218,5 +223,5 @@ def _tail(log: Path) -> str:
 
 def _free_port() -> int:
     with socket.socket() as found:
-        found.bind((_LOOPBACK, 0))
+        found.bind((LOOPBACK, 0))
         return int(found.getsockname()[1])

@@ -2,46 +2,79 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
 import pytest
-from real_proxy import Stack, running
-from support import EXAMPLES, GOLDEN, SMALL, plan_of
+from engines_strict import Call
+from real_proxy import Stack, gateway_text, running
+from stand_ins import service_of
+from support import EXAMPLES, GOLDEN
 
 from stackgen import plan as planning
-from stackgen import render, smoke, sources
+from stackgen import smoke, sources
 from stackgen.backing import litellm
-from stackgen.engines import ENGINES
-from stackgen.modalities import MODALITIES, Probe
+from stackgen.modalities import MODALITIES, Probe, audio
 from stackgen.parts import Route
-from stackgen.plan import Plan, service_url
-from stackgen.render.litellm import complaints
+from stackgen.plan import Plan
 
 pytestmark = pytest.mark.gateway
 
-NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/stack.yaml"))
+NAMES = sorted(
+    {
+        (path / litellm.CONFIG.path).read_text(encoding="utf-8"): path.name
+        for path in sorted(GOLDEN.iterdir(), reverse=True)
+    }.values()
+)
+"""The examples; of those with the same gateway file, the first."""
 MISTAKES = ("Ignoring this key", "LLM Provider NOT provided", "ValidationError", "not a valid argument")
 """What the proxy logs, and nothing more, where it drops a part of its file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """A request of the smoke test to the gateway, and who may get it."""
+
+    routes: tuple[Route, ...]
+    probe: Probe
 
 
 def planned(name: str) -> Plan:
     return planning.make(sources.load(EXAMPLES / name / "stack.yaml"))
 
 
-def gateway_text(plan: Plan) -> str:
-    return next(file.text for file in render.files(plan) if file.path == litellm.CONFIG.path)
-
-
 def public_names(plan: Plan) -> list[str]:
-    return sorted(name for route in plan.routes for name in route.public_names)
+    return sorted({name for route in plan.routes for name in route.public_names})
 
 
-def sent(plan: Plan) -> list[tuple[Route, Probe]]:
-    """What the smoke test sends through the gateway, in its order."""
-    return [
-        (route, probe)
-        for route in plan.routes
-        for _ in route.public_names
-        for probe in MODALITIES[route.modality].probes
-    ]
+def sent(plan: Plan) -> list[Sent]:
+    """What the smoke test sends, in its order: each server is asked alone, and those that share a name once by it."""
+    found: list[Sent] = []
+    asked: set[tuple[str, str]] = set()
+    for route in plan.routes:
+        probes = MODALITIES[route.modality].probes_for(route.quirks)
+        for name in route.public_names:
+            found += [Sent(routes=(route,), probe=probe) for probe in probes]
+            equals = tuple(
+                other for other in plan.routes if name in other.public_names and other.modality == route.modality
+            )
+            if len(equals) > 1 and (name, route.modality) not in asked:
+                asked.add((name, route.modality))
+                found.append(Sent(routes=equals, probe=probes[0]))
+    return found
+
+
+def way(stack: Stack, route: Route) -> tuple[str, str, str, str | None]:
+    """What a server must see; one without keys may be shown anything."""
+    key = f"Bearer {stack.keys[route.key.name]}" if route.key else None
+    path = urlsplit(route.endpoint).path if route.base_path or route.port else MODALITIES[route.modality].path
+    return route.service, path, route.served_name, key
+
+
+def seen(stack: Stack, call: Call) -> tuple[str, str, str | None, str | None]:
+    keyed = {route.service for route in stack.plan.routes if route.key}
+    return call.service, call.path, call.model, call.authorization if call.service in keyed else None
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -64,22 +97,43 @@ def test_every_model_answers_well_with_and_without_the_gateway(results):
 
 
 def test_each_request_reaches_the_right_engine_once_on_its_one_path(stack: Stack, results):
-    wanted = [
-        [(route.service, route.endpoint, route.served_name, f"Bearer {stack.keys[route.key.name]}")]
-        for route, _ in sent(stack.plan)
-    ]
-    wanted.append([])  # the request without a key
-    assert [
-        [(call.service, call.path, call.model, call.authorization) for call in calls]
-        for calls in stack.calls_by_request
-    ] == wanted
+    *asked, refused = stack.exchanges[: len(sent(stack.plan)) + 1]
+    for wanted, exchange in zip(sent(stack.plan), asked, strict=True):
+        assert len(exchange.calls) == 1
+        assert seen(stack, exchange.calls[0]) in [way(stack, route) for route in wanted.routes]
+    assert (refused.reply.status, refused.calls) == (401, [])
     assert [call for call in stack.calls if call.status != 200] == []
 
 
+def test_the_gateway_says_which_deployment_answered_and_that_none_helped_out(stack: Stack, results):
+    for wanted, exchange in zip(sent(stack.plan), stack.exchanges, strict=False):
+        (call,) = exchange.calls
+        told = exchange.reply.headers
+        assert told["x-litellm-model-id"] in [
+            entry.id for entry in stack.plan.deployments if entry.route.service == call.service
+        ]
+        fallbacks = None if wanted.routes[0].modality == "speech" else "0"
+        assert told.get("x-litellm-attempted-fallbacks") == fallbacks
+
+
 def test_the_bodies_of_requests_survive_the_way(stack: Stack, results):
-    arrived = [calls[0].body for calls in stack.calls_by_request if calls]
-    for (_, probe), body in zip(sent(stack.plan), arrived, strict=True):
-        assert {name: body.get(name) for name in probe.body} == dict(probe.body)
+    for wanted, exchange in zip(sent(stack.plan), stack.exchanges, strict=False):
+        if wanted.routes[0].probe_endpoint:
+            continue  # the gateway translates it for this engine
+        body, asked = exchange.calls[0].body, wanted.probe.body(wanted.routes[0].quirks)
+        assert {name: body.get(name) for name in asked} == asked
+        if wanted.probe.upload:
+            assert audio.complaint(base64.b64decode(body[wanted.probe.upload.field]["data"])) is None
+
+
+def test_an_equal_request_is_answered_from_the_cache_that_the_spec_asks_for(stack: Stack, results):
+    route = next(route for route in stack.plan.routes if route.modality in {"chat", "embedding"})
+    question = {"chat": {"messages": [{"role": "user", "content": "Twice?"}]}, "embedding": {"input": "Twice?"}}
+    body = {"model": route.public_names[0], **question[route.modality]}
+    path = MODALITIES[route.modality].path
+    first, second = stack.ask(body, path), stack.ask(body, path)
+    assert (first.reply.status, second.reply.status) == (200, 200)
+    assert (len(first.calls), len(second.calls)) == (1, 1 if stack.plan.gateway.cache == "none" else 0)
 
 
 def test_clients_see_exactly_the_public_names(stack: Stack):
@@ -89,7 +143,10 @@ def test_clients_see_exactly_the_public_names(stack: Stack):
 
 def test_no_entry_is_dropped_when_the_file_is_read(stack: Stack):
     status, loaded = stack.get("/v1/model/info", key=stack.master_key)
-    assert (status, sorted(model["model_name"] for model in loaded["data"])) == (200, public_names(stack.plan))
+    assert (status, sorted(model["model_info"]["id"] for model in loaded["data"])) == (
+        200,
+        sorted(entry.id for entry in stack.plan.deployments),
+    )
     log = stack.log.read_text(encoding="utf-8")
     assert [mistake for mistake in MISTAKES if mistake in log] == []
 
@@ -104,79 +161,12 @@ def test_the_gateway_finds_every_model_healthy_in_its_own_way(stack: Stack):
     before = len(stack.calls)
     status, health = stack.get("/health", key=stack.master_key)
     assert (status, health["unhealthy_endpoints"]) == (200, [])
-    assert health["healthy_count"] == len(public_names(stack.plan))
-    ways = {(route.service, route.endpoint, route.served_name) for route in stack.plan.routes}
-    asked = [call for call in stack.calls[before:] if call.method == "POST"]
-    assert {(call.service, call.path, call.model) for call in asked} == ways
+    assert health["healthy_count"] == len(stack.plan.deployments)
+    asked = [seen(stack, call) for call in stack.calls[before:] if call.asks_model]
+    assert sorted(asked) == sorted(way(stack, entry.route) for entry in stack.plan.deployments)
 
 
 def test_the_proxy_is_the_pinned_one(stack: Stack):
-    pin = next(service for service in stack.plan.services if service.name == litellm.NAME).image.pin
+    image = service_of(stack.plan, litellm.NAME).image
     status, details = stack.get("/health/readiness/details", key=stack.master_key)
-    assert (status, details["litellm_version"]) == (200, pin.version)
-
-
-# The tests above can fail: paths that are wrong in the two ways people get them wrong.
-
-WRONG_BASES = {"vllm": ("/v1", ""), "infinity": ("", "/v1")}
-"""Right and wrong base path by engine."""
-WRONG_PATHS = {"vllm": "/chat/completions", "infinity": "/v1/embeddings"}
-"""Where each mistake leads."""
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory) -> Plan:
-    return plan_of(tmp_path_factory.mktemp("small"), SMALL)
-
-
-def misled(plan: Plan, text: str, engine: str) -> str:
-    """The gateway file with the wrong base path of one engine."""
-    service = next(instance.name for instance in plan.instances if instance.engine == engine)
-    right, wrong = (f'"{service_url(service, ENGINES[engine].port, path)}"' for path in WRONG_BASES[engine])
-    assert text.count(right) == 1
-    return text.replace(right, wrong)
-
-
-@pytest.fixture(scope="module")
-def broken(small, litellm_program, tmp_path_factory):
-    text = gateway_text(small)
-    for engine in WRONG_BASES:
-        text = misled(small, text, engine)
-    with running(small, text, litellm_program, tmp_path_factory.mktemp("broken")) as stack:
-        yield stack, stack.run_smoke()
-
-
-@pytest.mark.parametrize("engine", WRONG_BASES)
-def test_a_wrong_path_fails_and_the_engine_saw_it(broken, engine):
-    stack, results = broken
-    route = next(route for route in stack.plan.routes if route.engine == engine)
-    through = [result for result in results if (result.service, result.hop) == (route.service, smoke.Hop.GATEWAY)]
-    assert [result.probe for result in through] == [probe.name for probe in MODALITIES[route.modality].probes]
-    assert not any(result.ok for result in through)
-    seen = {
-        (call.path, call.status) for calls in stack.calls_by_request for call in calls if call.service == route.service
-    }
-    assert seen == {(WRONG_PATHS[engine], 404)}
-
-
-def test_the_smoke_test_blames_the_gateways_route(broken):
-    stack, results = broken
-    assert all(result.ok for result in results if result.hop is not smoke.Hop.GATEWAY)
-    assert list(smoke.diagnosis(results)) == [
-        f"{name}: {route.service} itself answers; the gateway's route to it is wrong"
-        for route in stack.plan.routes
-        for name in route.public_names
-    ]
-
-
-@pytest.mark.parametrize("engine", WRONG_BASES)
-def test_a_wrong_path_is_named_without_running_anything(small, tmp_path, engine):
-    file = tmp_path / "config.yaml"
-    file.write_text(gateway_text(small), encoding="utf-8")
-    assert list(complaints(small, file)) == []
-    file.write_text(misled(small, gateway_text(small), engine), encoding="utf-8")
-    route = next(route for route in small.routes if route.engine == engine)
-    address = service_url(route.service, route.port)
-    reached = f"api_base {address}{WRONG_BASES[engine][1]} reaches {address}{WRONG_PATHS[engine]}"
-    wanted = f"`{route.public_names[0]}`: {reached}, but the model is at {address}{route.endpoint}"
-    assert list(complaints(small, file)) == [wanted]
+    assert (status, details["litellm_version"]) == (200, image.version)

@@ -1,0 +1,233 @@
+"""The tables of docs/stack.md and docs/profiles.md: every key with its type, default and description, from the models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from stackgen import facts, sources
+from stackgen import plan as planning
+from stackgen.engines import ENGINES
+from stackgen.modalities import MODALITIES
+from stackgen.spec import Profile, Spec, words
+
+REQUIRED = "**required**"
+ROOT = Path(__file__).resolve().parent.parent
+PROFILES, EXAMPLES = ROOT / "profiles", ROOT / "examples"
+KINDS = (
+    (words.Identifier, "id"),
+    (words.EnvironmentName, "variable name"),
+    (words.PublicName, "public name"),
+    (words.PublicNames, "list of public names"),
+    (words.PortNumber, "port, 1 to 65535"),
+    (words.Address, "IP address"),
+    (words.Subnet, "network with its prefix"),
+    (words.Url, "URL"),
+    (words.AbsolutePath, "absolute path"),
+    (words.DockerName, "name in Docker"),
+    (words.GpuUuid, "UUID"),
+)
+"""What the types of text and numbers are called; every other one is plain text."""
+FORMS = {tuple: "list: {}", dict: "map: {} → {}"}
+PLAIN: Mapping[Any, str] = {str: "text", bool: "true or false", int: "whole number", float: "number", Any: "anything"}
+
+
+def blocks(root: type[BaseModel], start: str) -> Iterator[tuple[str, str]]:
+    """Name and content of each block with a table of keys: one a group of keys, named by its first path.
+
+    Args:
+        root: Spec or Profile.
+        start: stands before every path, such as `profile.`; empty for the spec.
+    """
+    groups = paths(root, start)
+    for model, path in groups.items():
+        yield f"keys {path}", table(model, groups)
+
+
+def options() -> Iterator[tuple[str, str]]:
+    """A block with the options of each engine."""
+    for name, engine in sorted(ENGINES.items()):
+        yield f"options {name}", table(engine.options, {})
+
+
+def engines() -> str:
+    """What each engine serves, and which keys of a model it honours."""
+    optional = sorted({field for engine in ENGINES.values() for field in engine.fields})
+    rows = [["engine", "modalities", "models a process", "cards a process", *(f"`{name}`" for name in optional)]]
+    for name, engine in sorted(ENGINES.items()):
+        serves = ", ".join(modality for modality in MODALITIES if modality in engine.modalities)
+        many = ["several" if engine.many_models else "one", "several" if engine.many_cards else "one"]
+        rows.append([f"`{name}`", serves, *many, *("yes" if field in engine.fields else "" for field in optional)])
+    return lines(rows)
+
+
+def values(section: str) -> str:
+    """What the shipped profiles say: a row for each key, a column for each profile that says anything."""
+    said = {name: dict(flat(data.get(section, {}))) for name, data in shipped().items()}
+    columns = [name for name, found in said.items() if found]
+    keys = sorted({key for name in columns for key in said[name]})
+    rows = [["", *(f"`{name}`" for name in columns)]]
+    rows += [[f"`{key}`", *(code(said[name][key]) if key in said[name] else "" for name in columns)] for key in keys]
+    return lines(rows)
+
+
+def storages() -> str:
+    """What the examples keep, by kind: together they use every engine and store."""
+    plans = [planning.make(sources.load(file)) for file in sorted(EXAMPLES.glob("*/stack.yaml"))]
+    found = {storage.name: storage.holds for plan in plans for storage in plan.storages}
+    return lines([["kind", "what it holds"], *([f"`{name}`", found[name]] for name in sorted(found))])
+
+
+def cards() -> str:
+    """The catalogue of cards."""
+    rows = [[f"`{card.id}`", card.name, f"{card.visible_gib:g}"] for card in facts.cards().values()]
+    return lines([["`card`", "name", "GiB that engines see"], *rows])
+
+
+def pins() -> str:
+    """Every pinned image with its evidence."""
+    rows = [["profile", "image of", "image", "evidence"]]
+    for name, data in shipped().items():
+        for family, pin in data.get("images", {}).items():
+            rows.append([f"`{name}`", f"`{family}`", f"`{pin['repository']}:{pin['tag']}`", pin["evidence"]])
+    return lines(rows)
+
+
+def about() -> str:
+    """The shipped profiles, the one that always applies first."""
+    rows = [["profile", "for", "cards"]]
+    for name, data in shipped().items():
+        rows.append([f"[`{name}`](../profiles/{name}.yaml)", data["about"], data.get("accelerator", "all")])
+    return lines(rows)
+
+
+def shipped() -> dict[str, dict[str, Any]]:
+    """The profiles in the order in which they are read about."""
+    order = ("default", "cpu", "nvidia", "nvidia-shared", "rocm")
+    names = sorted((file.stem for file in PROFILES.glob("*.yaml")), key=order.index)
+    return {name: yaml.safe_load((PROFILES / f"{name}.yaml").read_text(encoding="utf-8")) for name in names}
+
+
+def flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Paths and values of the leaves of a document."""
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def paths(root: type[BaseModel], start: str) -> dict[type[BaseModel], str]:
+    """Every group of keys below a model, with the first path that leads to it, from top to bottom."""
+    found = {root: start.rstrip(".") or "stack.yaml"}
+
+    def walk(model: type[BaseModel], prefix: str) -> None:
+        for name, hint in get_type_hints(model, include_extras=True).items():
+            for inner, deeper in groups_in(hint, f"{prefix}{name}"):
+                if inner not in found:
+                    found[inner] = deeper
+                    walk(inner, f"{deeper}.")
+
+    walk(root, start)
+    return found
+
+
+def groups_in(hint: Any, path: str) -> Iterator[tuple[type[BaseModel], str]]:
+    """The groups of keys that a type holds."""
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        yield hint, path
+    for part in get_args(hint):
+        yield from groups_in(part, f"{path}.*" if get_origin(hint) is dict else path)
+
+
+def table(model: type[BaseModel], groups: Mapping[type[BaseModel], str]) -> str:
+    """The keys of a group; those that must be written come first."""
+    hints = get_type_hints(model, include_extras=True)
+    rows = [["key", "type", "where left out", "what it says"]]
+    for name, field in sorted(model.model_fields.items(), key=lambda item: default(model, *item) != REQUIRED):
+        rows.append([f"`{name}`", described(hints[name], field, groups), default(model, name, field), words_of(field)])
+    return lines(rows)
+
+
+def described(hint: Any, field: FieldInfo, groups: Mapping[type[BaseModel], str]) -> str:
+    """A type with its limits; the names of types have theirs in them."""
+    found = kind(hint, groups)
+    return found if "," in found else found + bounds(field)
+
+
+def kind(hint: Any, groups: Mapping[type[BaseModel], str]) -> str:
+    """A type in words. There are no unions in a spec, so what stands beside None is one type."""
+    known = next((word for alias, word in KINDS if hint == alias), None)
+    if known:
+        return known
+    if get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    if get_origin(hint) is Literal:
+        return " or ".join(code(value) for value in get_args(hint))
+    inner = [kind(part, groups) for part in get_args(hint) if part not in {type(None), Ellipsis}]
+    if inner:
+        return FORMS.get(get_origin(hint), "{}").format(*inner)
+    return f"[keys](#{anchor(groups[hint])})" if hint in groups else PLAIN[hint]
+
+
+def bounds(field: FieldInfo) -> str:
+    """The limits of a number."""
+    said = {name: getattr(rule, name) for rule in field.metadata for name in ("ge", "gt", "le") if hasattr(rule, name)}
+    least = f"more than {said['gt']}" if "gt" in said else f"{said['ge']}" if "ge" in said else ""
+    if "le" in said and least:
+        return f", {least} to {said['le']}"
+    return f", {least}{' or more' if 'ge' in said else ''}" if least else ""
+
+
+def from_profile(model: type[BaseModel], name: str) -> str:
+    """What profiles/default.yaml says about a key of the gateway."""
+    said = shipped()["default"]["gateway"]
+    return code(said[name]) if model.__name__ == "Gateway" and name in said else ""
+
+
+def default(model: type[BaseModel], name: str, field: FieldInfo) -> str:
+    """What counts where nobody writes the key."""
+    if field.is_required():
+        return from_profile(model, name) or ("profiles fill it" if name == "gateway" else REQUIRED)
+    value = field.get_default(call_default_factory=True)
+    return "" if value in (None, PydanticUndefined, {}, (), "") or isinstance(value, BaseModel) else code(value)
+
+
+def words_of(field: FieldInfo) -> str:
+    """The description, in one cell."""
+    return (field.description or "").replace("|", "\\|")
+
+
+def code(value: Any) -> str:
+    """A value as YAML spells it."""
+    shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+    return f"`{str(shown).lower() if isinstance(shown, bool) else shown}`"
+
+
+def anchor(heading: str) -> str:
+    """What a heading is called in a link."""
+    return re.sub(r"[^a-z0-9_ -]", "", heading.lower()).replace(" ", "-")
+
+
+def lines(rows: list[list[str]]) -> str:
+    """A table; the first row is its head."""
+    head, *rest = rows
+    return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(head), *rest))
+
+
+def of_stack() -> dict[str, str]:
+    """The blocks of docs/stack.md."""
+    return {**dict(blocks(Spec, "")), **dict(options()), "engines": engines(), "storages": storages(), "cards": cards()}
+
+
+def of_profiles() -> dict[str, str]:
+    """The blocks of docs/profiles.md."""
+    shown = {f"values {section}": values(section) for section in ("gateway", "engines")}
+    return {**dict(blocks(Profile, "profile.")), **shown, "pins": pins(), "about": about()}

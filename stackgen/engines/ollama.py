@@ -1,0 +1,232 @@
+"""Ollama: chat and vision on /api/chat, embedding on /api/embed; many models in one process, loaded when they are asked for.
+
+It has no key of its own: whoever reaches its port may fetch and delete models, so it stays on the engines' network.
+https://docs.ollama.com
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from stackgen import facts
+from stackgen.engines import fetch, memory
+from stackgen.facts import Card
+from stackgen.parts import (
+    ENGINE_NETWORK,
+    Arg,
+    Engine,
+    Health,
+    Instance,
+    Mount,
+    Need,
+    Port,
+    Quirks,
+    Route,
+    ServedModel,
+    Service,
+    Storage,
+    Value,
+    no_complaints,
+)
+from stackgen.spec import Strict
+
+PORT = 11434
+MODELS = Storage(name="ollama-models", holds="Ollama's models")
+
+_ENDPOINTS = MappingProxyType({"chat": "/api/chat", "vision": "/api/chat", "embedding": "/api/embed"})
+_PROVIDERS = MappingProxyType({"chat": "ollama_chat", "vision": "ollama_chat", "embedding": "ollama"})
+_OPENAI_ENDPOINTS = MappingProxyType(
+    {"chat": "/v1/chat/completions", "vision": "/v1/chat/completions", "embedding": "/v1/embeddings"}
+)
+_CONTEXT = 4096
+_CACHE_BYTES = MappingProxyType({"f16": 2.0, "q8_0": 1.0625, "q4_0": 0.5625})
+"""Bytes of a number in the cache, scales of its blocks of 32 numbers included."""
+_PROCESS_GIB, _GRAPH_GIB = 0.5, 0.5
+
+Duration = Annotated[str, StringConstraints(pattern=r"^(-1|[0-9]{1,6}(ms|s|m|h)?)$")]
+
+
+class Options(Strict):
+    """Settings of Ollama alone. All but `flash_attention` and `kv_cache_type` may be left to Ollama."""
+
+    keep_alive: Duration | None = Field(
+        None, description="How long a model stays loaded after a request, e.g. 5m; -1 for ever."
+    )
+    max_loaded_models: int | None = Field(None, ge=1, le=64, description="Models that are loaded at the same time.")
+    kv_cache_type: Literal["f16", "q8_0", "q4_0"] | None = Field(
+        None, description="Number format of the attention cache; all but f16 need flash attention."
+    )
+    flash_attention: bool | None = Field(None, description="Attention that needs less memory.")
+    gpu_overhead_gib: float | None = Field(
+        None, ge=0, le=1024, description="Memory of each card that Ollama leaves to others, in GiB."
+    )
+
+
+def need(instance: Instance, _card: Card, tensor_parallel: int) -> Need | None:
+    """Memory of the models that are loaded together, the largest ones: file, cache of all slots, graph; and one process.
+
+    need = file + cache + graph (0.5 GiB) for each model + 0.5 GiB of CUDA context; logged starts of llama3.2:3b, mistral:7b
+    and qwen2:7b lie within 0.1 to 0.5 GiB of it.
+
+    Returns:
+        None where the catalogue does not know one of the models.
+    """
+    loaded = _loaded_gib(instance)
+    if loaded is None:
+        return None
+    return Need(
+        weights_gib=sum(weights for weights, _ in loaded) / tensor_parallel,
+        cache_gib=sum(cache for _, cache in loaded) / tensor_parallel,
+        overhead_gib=_PROCESS_GIB + _GRAPH_GIB * len(loaded),
+        why=f"{len(loaded)} loaded at the same time, {_slots(instance)} slots each",
+    )
+
+
+def services(instance: Instance) -> tuple[Service, ...]:
+    """The server, and the job that fetches its models."""
+    locks = facts.locks(instance.image.family)
+    server = Service(
+        name=instance.name,
+        image=instance.image,
+        why=f"Ollama serves {', '.join(served.model.source for served in instance.models)}",
+        environment=_environment(instance),
+        ports=(Port(container=PORT),),
+        mounts=(Mount(storage=MODELS, target="/root/.ollama"),),
+        health=Health(command=("ollama", "list")),
+        start_budget_seconds=max(served.model.start_seconds or 120 for served in instance.models),
+        networks=(ENGINE_NETWORK,),
+        gpus=instance.gpus,
+        scratch=locks.writable(on_cards=instance.on_gpu),
+        read_only=locks.read_only(on_cards=instance.on_gpu),
+        capabilities=locks.capabilities,
+        limits=memory.host_limits(instance, 0.0 if instance.on_gpu else _loaded_cache_gib(instance)),
+        stop_seconds=30,
+    )
+    return server, fetch.service(instance, PORT, None)
+
+
+def routes(instance: Instance) -> tuple[Route, ...]:
+    """The root of the server; the context is told with every request too, else a model is loaded anew for each."""
+    return tuple(
+        Route(
+            model=served.id,
+            modality=modality,
+            public_names=served.public_names,
+            engine="ollama",
+            served_name=served.model.source,
+            provider=_PROVIDERS[modality],
+            service=instance.name,
+            port=PORT,
+            base_path="",
+            endpoint=_ENDPOINTS[modality],
+            probe_endpoint=_OPENAI_ENDPOINTS[modality],
+            key=None,
+            parameters=_parameters(served),
+            quirks=Quirks(tools=bool(served.model.tools)),
+        )
+        for served in instance.models
+        for modality in served.model.modalities
+    )
+
+
+def _parameters(served: ServedModel) -> Mapping[str, Value]:
+    return {"num_ctx": served.model.context or _CONTEXT}
+
+
+def _environment(instance: Instance) -> dict[str, Arg]:
+    """The server's settings; what one model says counts for the process, and models that disagree were refused."""
+    first = instance.models[0]
+    longest = max(instance.models, key=lambda served: served.model.context or _CONTEXT)
+    busiest = max(instance.models, key=lambda served: served.model.concurrency or 1)
+    variables = {
+        "OLLAMA_CONTEXT_LENGTH": Arg(
+            value=str(longest.model.context or _CONTEXT),
+            path=(*longest.path, "context"),
+            why="left out, it depends on the card",
+        ),
+        "OLLAMA_NUM_PARALLEL": Arg(
+            value=str(busiest.model.concurrency or 1), path=(*busiest.path, "concurrency"), why="one request at a time"
+        ),
+        "OLLAMA_NO_CLOUD": Arg(value="1", why="no model of this name runs anywhere else"),
+    }
+    for option, variable in (
+        ("keep_alive", "OLLAMA_KEEP_ALIVE"),
+        ("max_loaded_models", "OLLAMA_MAX_LOADED_MODELS"),
+        ("kv_cache_type", "OLLAMA_KV_CACHE_TYPE"),
+    ):
+        value = _process_option(instance, option)
+        if value is not None:
+            owner = next(served for served in instance.models if served.value(f"options.{option}") is not None)
+            variables[variable] = Arg(value=str(value), path=(*owner.path, "options", option))
+    flash = _process_option(instance, "flash_attention")
+    if flash is not None or _process_option(instance, "kv_cache_type") not in (None, "f16"):
+        variables["OLLAMA_FLASH_ATTENTION"] = Arg(
+            value="0" if flash is False else "1",
+            path=(*first.path, "options", "flash_attention"),
+            why="the cache needs it",
+        )
+    overhead = _process_option(instance, "gpu_overhead_gib")
+    if overhead is not None:
+        variables["OLLAMA_GPU_OVERHEAD"] = Arg(
+            value=str(int(overhead * memory.GIB)), path=(*first.path, "options", "gpu_overhead_gib")
+        )
+    if instance.gpus and instance.gpus[0].card.vendor == "amd":
+        devices = ",".join(gpu.device for gpu in instance.gpus)
+        variables["ROCR_VISIBLE_DEVICES"] = Arg(value=devices, why="the cards it was given")
+    for served in instance.models:
+        for name, text in served.model.environment.items():
+            variables[name] = Arg(value=text, path=(*served.path, "environment", name))
+    return variables
+
+
+def _loaded_gib(instance: Instance) -> list[tuple[float, float]] | None:
+    """Weights and cache of the models that are loaded together, the largest ones; None where one is not known."""
+    number_bytes = _CACHE_BYTES[_process_option(instance, "kv_cache_type") or "f16"]
+    sizes: list[tuple[float, float]] = []
+    for served in instance.models:
+        known = facts.models().get(served.model.source)
+        if known is None:
+            return None
+        tokens = (served.model.context or _CONTEXT) * _slots(instance)
+        cache = memory.attention_cache_gib(known, tokens, number_bytes, 1) if known.kv_heads else 0.0
+        sizes.append((known.weights_gib, cache))
+    return sorted(sizes, key=sum, reverse=True)[: _process_option(instance, "max_loaded_models") or len(sizes)]
+
+
+def _loaded_cache_gib(instance: Instance) -> float:
+    return sum(cache for _, cache in _loaded_gib(instance) or ())
+
+
+def _slots(instance: Instance) -> int:
+    return max(served.model.concurrency or 1 for served in instance.models)
+
+
+def _process_option(instance: Instance, name: str) -> Any:
+    """What the first model says that says anything."""
+    return next((value for served in instance.models if (value := getattr(served.options, name)) is not None), None)
+
+
+ENGINE = Engine(
+    name="ollama",
+    docs="https://docs.ollama.com",
+    modalities=frozenset(_ENDPOINTS),
+    many_models=True,
+    many_cards=True,
+    port=PORT,
+    fields=frozenset({"context", "concurrency", "tools", "reasoning"}),
+    options=Options,
+    flags=MappingProxyType({}),
+    secrets=(),
+    own_flags=MappingProxyType({}),
+    process_options=frozenset(Options.model_fields),
+    fetches=True,
+    memory_share="",
+    complaints=no_complaints,
+    need=need,
+    services=services,
+    routes=routes,
+)

@@ -1,0 +1,195 @@
+"""Speaches: transcription on /v1/audio/transcriptions and speech on /v1/audio/speech; many models in one process.
+
+It runs as user 1000, knows no model that was not fetched by its API, and speaks mp3, flac, wav and pcm alone.
+https://speaches.ai
+"""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+from typing import Literal
+
+from pydantic import Field
+
+from stackgen import facts
+from stackgen.engines import fetch, hub, memory
+from stackgen.facts import Card
+from stackgen.parts import (
+    ENGINE_NETWORK,
+    Arg,
+    Engine,
+    Health,
+    Instance,
+    Mount,
+    Need,
+    Port,
+    Quirks,
+    Route,
+    Secret,
+    ServedModel,
+    Service,
+    Storage,
+    Value,
+    no_complaints,
+)
+from stackgen.spec import Strict, Word
+
+PORT = 8000
+API_KEY = Secret(name="SPEACHES_API_KEY", purpose="lets the gateway in at Speaches", prefix="sk-")
+MODELS = Storage(name="speaches-models", holds="speech models from the hub, owned by user 1000", owner=1000)
+
+_ENDPOINTS = MappingProxyType({"transcription": "/v1/audio/transcriptions", "speech": "/v1/audio/speech"})
+_OPEN_HEALTH_SINCE = (0, 9)
+_WORKING_GIB = 1.5
+"""Beside the weights, CUDA context included: logged whisper large-v3, turbo and distil took 0.94 to 1.54 GiB."""
+_PIPER = re.compile(r"piper-([a-z]{2})_[A-Z]{2}-([A-Za-z0-9_]+)-")
+_KOKORO_VOICE = "af_heart"
+_KOKORO_LANGUAGES = MappingProxyType(
+    {"a": "en", "b": "en", "e": "es", "f": "fr", "h": "hi", "i": "it", "j": "ja", "p": "pt", "z": "zh"}
+)
+"""First letter of a Kokoro voice and the language that it speaks (its model card)."""
+
+
+class Options(Strict):
+    """Settings of Speaches alone."""
+
+    voice: Word | None = Field(None, description="Voice for speech; a Piper model has one, which its name says.")
+    language: Literal["en", "fr", "de", "es", "it", "pt", "nl", "pl", "ja", "zh", "hi"] | None = Field(
+        None,
+        description="Language that the voice speaks, for test requests; read from the model's name where it says it.",
+    )
+    compute_type: (
+        Literal["default", "auto", "int8", "int8_float16", "int16", "float16", "bfloat16", "float32"] | None
+    ) = Field(None, description="Number format of transcription.")
+    keep_loaded_seconds: int | None = Field(
+        None, ge=-1, le=86_400, description="How long a model stays loaded after a request, in seconds; -1 for ever."
+    )
+
+
+def need(instance: Instance, _card: Card, tensor_parallel: int) -> Need | None:
+    """Memory of all models loaded, and what transcription works in.
+
+    Returns:
+        None where the catalogue does not know one of the models.
+    """
+    weights = 0.0
+    for served in instance.models:
+        known = facts.models().get(served.model.source)
+        if known is None:
+            return None
+        halved = served.value("options.compute_type") in {"int8", "int8_float16"}
+        weights += memory.weights_gib(known, tensor_parallel) / (2 if halved else 1)
+    return Need(weights_gib=weights, cache_gib=0.0, overhead_gib=_WORKING_GIB, why="all models loaded, an estimate")
+
+
+def services(instance: Instance) -> tuple[Service, ...]:
+    """The server, and the job that fetches its models."""
+    locks = facts.locks(instance.image.family)
+    server = Service(
+        name=instance.name,
+        image=instance.image,
+        why=f"Speaches serves {', '.join(served.model.source for served in instance.models)}",
+        environment=_environment(instance),
+        ports=(Port(container=PORT),),
+        mounts=(Mount(storage=MODELS, target="/home/ubuntu/.cache/huggingface/hub"),),
+        health=_health(instance),
+        start_budget_seconds=max(served.model.start_seconds or 300 for served in instance.models),
+        networks=(ENGINE_NETWORK,),
+        gpus=instance.gpus,
+        scratch=locks.writable(on_cards=instance.on_gpu),
+        read_only=locks.read_only(on_cards=instance.on_gpu),
+        capabilities=locks.capabilities,
+        limits=memory.host_limits(instance),
+    )
+    return server, fetch.service(instance, PORT, API_KEY)
+
+
+def routes(instance: Instance) -> tuple[Route, ...]:
+    """OpenAI's audio routes below /v1; the gateway's own health check needs a voice too."""
+    return tuple(
+        Route(
+            model=served.id,
+            modality=modality,
+            public_names=served.public_names,
+            engine="speaches",
+            served_name=served.model.source,
+            provider="openai",
+            service=instance.name,
+            port=PORT,
+            base_path="/v1",
+            endpoint=_ENDPOINTS[modality],
+            key=API_KEY,
+            information={"health_check_voice": _voice(served)} if modality == "speech" else {},
+            quirks=Quirks(voice=_voice(served), language=_language(served)),
+        )
+        for served in instance.models
+        for modality in served.model.modalities
+    )
+
+
+def _voice(served: ServedModel) -> str:
+    written = served.value("options.voice")
+    if written:
+        return str(written)
+    piper = _PIPER.search(served.model.source)
+    return piper[2] if piper else _KOKORO_VOICE
+
+
+def _language(served: ServedModel) -> str:
+    written = served.value("options.language")
+    if written:
+        return str(written)
+    piper = _PIPER.search(served.model.source)
+    return piper[1] if piper else _KOKORO_LANGUAGES.get(_voice(served)[:1], "en")
+
+
+def _environment(instance: Instance) -> dict[str, Arg]:
+    since_open = instance.image.release >= _OPEN_HEALTH_SINCE
+    device: Value = "cuda" if instance.on_gpu else "cpu"
+    variables = {
+        "API_KEY": Arg(value=API_KEY, why="the gateway must show it"),
+        "WHISPER__INFERENCE_DEVICE": Arg(value=device, why="where the models were placed"),
+        "ENABLE_UI": Arg(value="false", why="clients use the gateway"),
+        "LOG_LEVEL": Arg(value="info", why="left out, it logs every detail"),
+    }
+    for served in instance.models:
+        for option, variables_of in (
+            ("compute_type", ("WHISPER__COMPUTE_TYPE",)),
+            ("keep_loaded_seconds", ("STT_MODEL_TTL", "TTS_MODEL_TTL") if since_open else ("WHISPER__TTL",)),
+        ):
+            value = served.value(f"options.{option}")
+            if value is not None:
+                variables |= dict.fromkeys(variables_of, Arg(value=str(value), path=(*served.path, "options", option)))
+    return variables | hub.environment(instance)
+
+
+def _health(instance: Instance) -> Health:
+    """Up to 0.8 every path asks for the key, this one too."""
+    header = (
+        "" if instance.image.release >= _OPEN_HEALTH_SINCE else "{'Authorization': 'Bearer ' + os.environ['API_KEY']}"
+    )
+    request = f"r.Request('http://127.0.0.1:{PORT}/health', headers={header or '{}'})"
+    return Health(command=("python", "-c", f"import os, urllib.request as r; r.urlopen({request}, timeout=5)"))
+
+
+ENGINE = Engine(
+    name="speaches",
+    docs="https://speaches.ai",
+    modalities=frozenset(_ENDPOINTS),
+    many_models=True,
+    many_cards=False,
+    port=PORT,
+    fields=frozenset(),
+    options=Options,
+    flags=MappingProxyType({}),
+    secrets=(API_KEY, hub.HF_TOKEN),
+    own_flags=MappingProxyType({}),
+    process_options=frozenset({"compute_type", "keep_loaded_seconds"}),
+    fetches=True,
+    memory_share="",
+    complaints=no_complaints,
+    need=need,
+    services=services,
+    routes=routes,
+)

@@ -1,0 +1,109 @@
+"""What must hold between services: host ports, names, what they wait for, networks, and where things are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from stackgen.errors import Problem
+from stackgen.parts import Exposure, Instance, Service, Storage
+from stackgen.plan import openings
+from stackgen.sources import Loaded, Path, describe, nearest
+from stackgen.spec import Spec
+
+
+@dataclass(frozen=True)
+class Services:
+    """The services of a stack, and where their raw keys are written."""
+
+    loaded: Loaded
+    spec: Spec
+    instances: Sequence[Instance]
+    services: Sequence[Service]
+
+    def problems(self, storages: Iterable[Storage]) -> Iterator[Problem]:
+        """Everything that is wrong between them."""
+        yield from self._port_problems()
+        yield from self._name_problems()
+        for service in self.services:
+            yield from self._raw_problems(service)
+        yield from _place_problems(self.loaded, self.spec, storages, complete=self.is_complete)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every model has its server; where one is at fault, what only it would keep is no mistake too."""
+        written = self.loaded.document.data.get("models")
+        return {one.id for instance in self.instances for one in instance.models} == set(written or ())
+
+    def _port_problems(self) -> Iterator[Problem]:
+        """Host ports that are given away twice."""
+        taken: list[tuple[str, int, str]] = []
+        for service in self.services:
+            for address, number, path in self._published(service):
+                for other, known, owner in taken:
+                    both = {address, other}
+                    if number == known and owner != service.name and (len(both) == 1 or both & openings.EVERYWHERE):
+                        message = f"port {number} on {address} is taken by {owner} on {other}"
+                        yield Problem(self.loaded.place(path), message, "choose another port")
+                        break
+                taken.append((address, number, service.name))
+
+    def _published(self, service: Service) -> Iterator[tuple[str, int, Path]]:
+        """Address, number and place of each host port; raw ports stand in the place of rendered ones."""
+        if "ports" in service.raw:
+            for position, address, number in openings.published(service.raw):
+                yield address, number, (*self._raw_path(service, "ports"), position)
+            return
+        for port in service.ports:
+            if port.exposure is not Exposure.INTERNAL:
+                yield port.address, port.published, port.path
+
+    def _name_problems(self) -> Iterator[Problem]:
+        names = [service.name for service in self.services]
+        for name in self.spec.services:
+            if names.count(name) > 1:
+                place = self.loaded.place(("services", name), of_key=True)
+                yield Problem(place, f"the stack has a service {name} of its own", "choose another name")
+
+    def _raw_problems(self, service: Service) -> Iterator[Problem]:
+        """Services that wait for or join what is not there, and volumes that Compose could not declare."""
+        names = [other.name for other in self.services]
+        for needed in service.raw.get("depends_on") or ():
+            if needed not in names:
+                place = self.loaded.place((*self._raw_path(service, "depends_on"), needed), of_key=True)
+                yield Problem(place, f"the stack has no service {describe(needed)}", nearest(needed, names))
+        networks = {network for other in self.services for network in other.networks}
+        for network in service.raw.get("networks") or ():
+            if network not in networks:
+                place = self.loaded.place((*self._raw_path(service, "networks"), network), of_key=True)
+                yield Problem(place, f"the stack has no network {describe(network)}", nearest(network, networks))
+        for name in openings.named_volumes(service.raw):
+            if not openings.is_volume(name):
+                place = self.loaded.place(self._raw_path(service, "volumes"))
+                hint = "letters, digits, `_`, `.` and `-`; a folder of the host begins with `/`"
+                yield Problem(place, f"{describe(name)} is no name of a volume", hint)
+
+    def _raw_path(self, service: Service, key: str) -> Path:
+        """Where the spec writes a raw key of a service; the last layer that has it."""
+        models = [one.id for instance in self.instances if instance.name == service.name for one in instance.models]
+        places: list[Path] = [(section, service.name, "compose", key) for section in ("services", "overrides")]
+        places += [("models", model, "overrides", "compose", key) for model in models]
+        return next(path for path in places if path in self.loaded.merged.origins)
+
+
+def _place_problems(loaded: Loaded, spec: Spec, storages: Iterable[Storage], *, complete: bool) -> Iterator[Problem]:
+    """Places for storages that no service has, networks and places that say two things at once."""
+    known = {storage.name for storage in storages}
+    for name, found in spec.storage.items():
+        place = loaded.place(("storage", name), of_key=True)
+        if complete and name not in known:
+            yield Problem(place, f"nothing in this stack keeps {describe(name)}", nearest(name, known))
+        if found.path and found.volume:
+            yield Problem(place, f"`{name}` has `path` and `volume`", "drop one of them")
+        written = loaded.document.data["storage"][name]
+        if all(value is None for value in written.values()):
+            yield Problem(place, f"`{name}` has neither `path` nor `volume`", "write one of them")
+    if spec.network.subnet and spec.network.external:
+        place = loaded.place(("network", "external"), of_key=True)
+        message = "a network has `subnet` or `external`, not both"
+        yield Problem(place, message, "an external network has the addresses that it was made with")

@@ -1,0 +1,83 @@
+"""What works but should be known: things that nobody could prove, and doors that stand open."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stackgen import facts
+from stackgen.parts import Exposure, Instance, Service
+from stackgen.plan.model import CardPlan
+from stackgen.plan.openings import dangers
+from stackgen.spec import Spec
+
+_ROUTING_WITHOUT_LIMITS = "simple-shuffle"
+"""Measured on LiteLLM 1.106.2: it enforces no limit by this strategy, unless requests are measured before they are sent."""
+
+
+def of_stack(found: list[Instance], plans: list[CardPlan], spec: Spec, services: list[Service]) -> Iterator[str]:
+    """Every warning of a plan, one sentence each."""
+    yield from _unproven(found, plans)
+    if not _is_private(spec.gateway.address):
+        yield (
+            f"the gateway listens on {spec.gateway.address}: everybody who reaches this host can try its key, without TLS"
+        )
+    for service in services:
+        yield from _open_engine(service, found)
+        yield from dangers(service.name, service.raw)
+        if service.name in spec.services and not _has_exact_tag(service.raw):
+            yield f"{service.name} has an image without an exact tag: what runs can change with every pull"
+    if spec.gateway.routing == _ROUTING_WITHOUT_LIMITS and not spec.gateway.measures_requests and _limited(spec):
+        yield (
+            f"with `routing: {_ROUTING_WITHOUT_LIMITS}` limits of rpm and tpm only weigh deployments against each other; "
+            "`pre_call_checks: true` lets the gateway refuse what is above rpm"
+        )
+    if spec.gateway.cache == "semantic":
+        yield "the semantic cache needs Redis with search and a gateway image with redisvl; neither was tried"
+    if spec.gateway.keys or spec.gateway.teams:
+        yield "teams and keys are created through the gateway's API at `up`; that was not rehearsed against a database"
+
+
+def _limited(spec: Spec) -> bool:
+    limits = [model.limits for model in spec.models.values()]
+    limits += [endpoint.limits for endpoint in spec.endpoints.values()]
+    return any(limit.rpm or limit.tpm for limit in limits)
+
+
+def _unproven(found: list[Instance], plans: list[CardPlan]) -> Iterator[str]:
+    for instance in found:
+        versions = facts.flag_versions(instance.engine)
+        if versions and facts.flag_table(instance.engine, instance.image.version) is None:
+            yield (
+                f"flags of {instance.engine} {instance.image.version} are not proven: "
+                f"tables reach from {versions[0]} to {versions[-1]}"
+            )
+    for plan in plans:
+        unknown = [use.instance for use in plan.uses if use.need is None]
+        if unknown:
+            yield f"memory on {plan.gpu.id} is not proven: the catalogue lacks a model of {', '.join(unknown)}"
+
+
+def _open_engine(service: Service, found: list[Instance]) -> Iterator[str]:
+    """Engines that are published: their keys guard a part of their paths, or there is no key at all."""
+    if service.name not in {instance.name for instance in found}:
+        return
+    for port in service.ports:
+        if port.exposure is Exposure.ADDRESS and not _is_private(port.address):
+            yield (
+                f"{service.name} listens on {port.address}:{port.published} beside the gateway: "
+                "its own key guards a part of its paths at most"
+            )
+
+
+def _has_exact_tag(raw: Mapping[str, Any]) -> bool:
+    image = raw.get("image")
+    if not isinstance(image, str) or "@sha256:" in image:
+        return True
+    tag = image.rpartition("/")[2].partition(":")[2]
+    return bool(tag) and tag not in {"latest", "main", "stable", "nightly", "edge", "dev"}
+
+
+def _is_private(address: str) -> bool:
+    return ipaddress.ip_address(address).is_loopback

@@ -1,0 +1,139 @@
+"""Scenario: no hub, a model that cannot be fetched, an engine that dies at its start; whatever is whole must answer.
+
+The real vLLM and Infinity find their models in a volume that holds the hub's cache; Ollama is played by a stand-in.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+from support import TESTS
+
+pytestmark = pytest.mark.docker
+
+STAND_IN = "stackgen-test/ollama:1"
+DOCKERFILE = """\
+FROM python:3.13-slim
+COPY ollama_stand_in.py /ollama_stand_in.py
+RUN printf '#!/bin/sh\\nexec python -c "import urllib.request as r; r.urlopen(\\\\"http://127.0.0.1:11434/\\\\")"\\n' \
+    >/usr/local/bin/ollama && chmod 755 /usr/local/bin/ollama
+CMD ["python", "/ollama_stand_in.py"]
+"""
+SPEC = """\
+version: 1
+name: {name}
+profiles: [cpu]
+storage:
+  huggingface: {{volume: {name}-hub}}
+models:
+  chat:
+    source: nobody/tiny-llama
+    engine: vllm
+    modalities: [chat]
+    context: 256
+    options: {{dtype: float32, enforce_eager: true, max_num_batched_tokens: 256, cpu_cache_gib: 1}}
+  embed:
+    source: nobody/minilm
+    engine: infinity
+    modalities: [embedding]
+  dead:
+    source: /models/nothing-here
+    engine: infinity
+    instance: dead
+    modalities: [embedding]
+  there:
+    source: there
+    engine: ollama
+    modalities: [chat]
+    image: {{repository: stackgen-test/ollama, tag: "1"}}
+  gone:
+    source: gone:1b
+    engine: ollama
+    modalities: [chat]
+    image: {{repository: stackgen-test/ollama, tag: "1"}}
+gateway:
+  port: {port}
+  database: false
+  fallbacks: {{gone: [there]}}
+"""
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+CACHED = {
+    "vllm/vllm-openai-cpu:v0.32.0-x86_64": ("/models/tiny-llama", "tiny-llama"),
+    "michaelf34/infinity:0.0.77-cpu": ("/models/minilm", "minilm"),
+}
+
+
+@pytest.fixture(scope="module")
+def stack(make_stack, engine, tmp_path_factory):
+    made = make_stack("partial")
+    context = tmp_path_factory.mktemp("image")
+    (context / "Dockerfile").write_text(DOCKERFILE)
+    (context / "ollama_stand_in.py").write_text((TESTS / "docker" / "ollama_stand_in.py").read_text())
+    engine("build", "-q", "-t", STAND_IN, str(context))
+    engine("volume", "create", f"{made.name}-hub")
+    for image, (folder, model) in CACHED.items():
+        home = f"/cache/hub/models--nobody--{model}"
+        script = (
+            f"mkdir -p {home}/refs {home}/snapshots/{REVISION} && cp -r {folder}/. {home}/snapshots/{REVISION}/ && "
+            f"printf {REVISION} >{home}/refs/main"
+        )
+        mount = f"{made.name}-hub:/cache"
+        engine("run", "--rm", "--network", "none", "-v", mount, "--entrypoint", "sh", image, "-c", script)
+    made.write(SPEC)
+    yield made
+    made.remove()
+    engine("volume", "rm", f"{made.name}-hub")
+
+
+@pytest.fixture(scope="module")
+def brought_up(stack):
+    return stack.run("up", timeout=600)
+
+
+def test_up_names_what_failed_after_it_brought_up_the_rest(brought_up, stack):
+    assert brought_up.returncode == 1, brought_up.stderr
+    lines = brought_up.stderr.splitlines()
+    for service in ("infinity", "litellm", "ollama", "vllm-chat"):
+        assert any(service in line.split() and "healthy" in line for line in lines), brought_up.stderr
+    assert "infinity-dead ended with exit code" in brought_up.stderr
+    assert "ollama-fetch ended with exit code 1" in brought_up.stderr
+    assert "there: present" in brought_up.stderr
+    assert "file does not exist" in brought_up.stderr
+
+
+def test_everything_that_is_whole_answers_and_nothing_else_is_blamed(brought_up, stack):
+    code, report = stack.check()
+    assert code == 1
+    failed = {(entry["hop"], entry["name"]) for entry in report["requests"] if not entry["ok"]}
+    assert failed == {(hop, name) for hop in ("gateway", "engine") for name in ("dead", "gone")}
+    assert {entry["name"] for entry in report["requests"] if entry["ok"]} == {"chat", "embed", "there", "gateway"}
+    blamed = [entry["name"] for entry in report["containers"] if entry["state"] == "failed"]
+    assert blamed == ["infinity-dead", "ollama-fetch"]
+
+
+def test_a_client_of_the_missing_model_is_answered_by_its_fallback(brought_up, stack):
+    secrets = (stack.folder / ".stackgen" / "secrets.env").read_text()
+    key = next(line.partition("=")[2] for line in secrets.splitlines() if line.startswith("LITELLM_MASTER_KEY="))
+    body = json.dumps({"model": "gone", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4})
+    words = ["-fsS", "-D", "-", f"http://127.0.0.1:{stack.port}/v1/chat/completions", "-d", body]
+    headers = ["-H", f"Authorization: Bearer {key}", "-H", "Content-Type: application/json"]
+    done = subprocess.run(["curl", *words, *headers], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "x-litellm-attempted-fallbacks: 1" in done.stdout
+    assert "Paris." in done.stdout
+
+
+def test_plain_compose_comes_to_the_same_end(brought_up, stack, engine):
+    """Without stackgen: the dead engine and the failed job keep nobody else from starting."""
+    folder = stack.folder / "rendered"
+    subprocess.run(["docker", "compose", "down"], cwd=folder, capture_output=True, check=True)
+    done = subprocess.run(["docker", "compose", "up", "-d"], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {"infinity", "litellm", "ollama", "ollama-fetch", "vllm-chat"} <= set(stack.containers())
+    assert "/" not in engine("inspect", "-f", "{{.State.Status}}", stack.containers()["litellm"])
+    stack.run("up", timeout=600)
+    code, report = stack.check()
+    assert code == 1
+    assert [entry["name"] for entry in report["requests"] if entry["ok"] and entry["hop"] == "gateway"]

@@ -1,0 +1,181 @@
+"""Requests over real sockets: what servers receive, and what comes back of what they answer."""
+
+from __future__ import annotations
+
+import base64
+import email.policy
+import http.server
+import json
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from stackgen import smoke
+from stackgen.smoke import File, Request
+from stackgen.smoke.caller import LARGEST_REPLY_BYTES
+
+TONE = bytes(range(256)) * 40
+"""No text in any encoding."""
+ANSWERS = {
+    "recording": (200, "audio/wav", TONE),
+    "bytes": (200, "Application/Octet-Stream", TONE),
+    "false": (200, "audio/mpeg", b' {"error": {"message": "no voice"}}'),
+    "page": (200, "application/octet-stream", b"<html></html>"),
+    "text": (200, "text/plain; charset=utf-8", "é".encode()),
+    "nothing": (200, "audio/wav", b""),
+    "refusal": (503, "audio/wav", TONE),
+    "endless": (200, "audio/wav", bytes(LARGEST_REPLY_BYTES + 100_000)),
+}
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        name = self.path.rsplit("/", 1)[1]
+        if name in ANSWERS:
+            status, content_type, answer = ANSWERS[name]
+        else:
+            status, content_type = int(name), "application/json"
+            answer = json.dumps({"got": self.told(body), "key": self.headers.get("Authorization")}).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("X-LiteLLM-Attempted-Fallbacks", "1")
+        self.send_header("Set-Cookie", "session=1")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        try:
+            self.wfile.write(answer)
+        except OSError:
+            assert name == "endless"  # the client had enough
+
+    def told(self, body):
+        """The body as a parser that is not ours reads it."""
+        content_type = self.headers["Content-Type"]
+        if content_type == "application/json":
+            return json.loads(body)
+        message = email.message_from_bytes(
+            b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body, policy=email.policy.HTTP
+        )
+        assert message.get_content_type() == "multipart/form-data"
+        assert not message.defects
+        return [
+            {
+                **part["Content-Disposition"].params,
+                "content_type": part.get_content_type() if "Content-Type" in part else None,
+                "data": base64.b64encode(part.get_payload(decode=True)).decode(),
+            }
+            for part in message.iter_parts()
+        ]
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def server():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{running.server_port}"
+        finally:
+            running.shutdown()
+            thread.join()
+
+
+def in_another_interpreter(program, stdin):
+    """As in a container: the program as text, its input on stdin."""
+    done = subprocess.run([sys.executable, "-I", "-c", program], input=stdin, capture_output=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+each_way = pytest.mark.parametrize(
+    "send", [smoke.from_this_host, smoke.by_script(in_another_interpreter)], ids=["host", "script"]
+)
+
+
+def asked(url, names, **more):
+    return [Request(url=f"{url}/{name}", headers={}, body={}, **more) for name in names]
+
+
+@each_way
+def test_json_goes_out_and_statuses_come_back(send):
+    with server() as url:
+        replies = send(
+            [
+                Request(url=f"{url}/200", headers={"Authorization": "Bearer sk-é"[:10]}, body={"text": "ünïcode"}),
+                Request(url=f"{url}/404", headers={}, body={}),
+                Request(url="http://127.0.0.1:1/", headers={}, body={}),
+            ]
+        )
+    assert [reply.status for reply in replies] == [200, 404, 0]
+    assert replies[0].json() == {"got": {"text": "ünïcode"}, "key": "Bearer sk-"}
+    assert replies[2].error.startswith("no connection")
+
+
+@each_way
+def test_a_form_arrives_whole_at_another_parser(send):
+    content = b"\r\n--boundary\r\n" + TONE + b"\n\r"
+    file = File(field="file", name='a "b"\r\nü.wav', content_type="audio/wav", data=base64.b64encode(content).decode())
+    body = {"model": "org/whisper", "note": "ünï\r\ncode", "temperature": 0, "stream": False}
+    with server() as url:
+        (reply,) = send([Request(url=f"{url}/200", headers={"Authorization": "Bearer k"}, body=body, upload=file)])
+    assert reply.json()["key"] == "Bearer k"
+    *fields, upload = reply.json()["got"]
+    assert {field["name"]: base64.b64decode(field["data"]).decode() for field in fields} == {
+        "model": "org/whisper",
+        "note": "ünï\r\ncode",
+        "temperature": "0",
+        "stream": "false",
+    }
+    assert [field["content_type"] for field in fields] == [None] * len(fields)
+    assert (upload["name"], upload["content_type"]) == ("file", "audio/wav")
+    assert upload["filename"].startswith("a %22b%22%0D%0A")
+    assert base64.b64decode(upload["data"]) == content
+
+
+@each_way
+def test_bytes_come_back_intact_and_texts_as_texts(send):
+    with server() as url:
+        names = ("recording", "bytes", "refusal", "nothing", "false", "page", "text")
+        replies = dict(zip(names, send(asked(url, names)), strict=True))
+    for name in ("recording", "bytes", "refusal"):
+        assert (replies[name].content(), replies[name].body) == (TONE, "")
+    assert {name: replies[name].body for name in ("nothing", "false", "page", "text")} == {
+        "nothing": "",
+        "false": ' {"error": {"message": "no voice"}}',
+        "page": "<html></html>",
+        "text": "é",
+    }
+    assert not any(replies[name].data for name in ("nothing", "false", "page", "text"))
+    assert replies["refusal"].status == 503
+
+
+@each_way
+def test_of_headers_only_what_the_gateway_says_about_itself_comes_back(send):
+    with server() as url:
+        replies = send(asked(url, ("200", "404", "recording")))
+    assert [reply.headers for reply in replies] == [{"x-litellm-attempted-fallbacks": "1"}] * 3
+
+
+def test_a_recording_without_end_is_cut():
+    with server() as url:
+        (reply,) = smoke.from_this_host(asked(url, ["endless"]))
+    assert LARGEST_REPLY_BYTES <= len(reply.content()) < LARGEST_REPLY_BYTES + 65_536
+
+
+def test_a_script_that_fails_is_told_for_every_request():
+    send = smoke.by_script(lambda *_: (127, b"", b"exec failed\nexecutable file not found"))
+    (reply,) = send([Request(url="http://x", headers={}, body={})])
+    assert "exit code 127" in reply.error
+    assert "executable file not found" in reply.error
+
+
+def test_proxies_of_the_environment_are_not_asked(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with server() as url:
+        (reply,) = smoke.from_this_host([Request(url=f"{url}/200", headers={}, body={})])
+    assert reply.status == 200
