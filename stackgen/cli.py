@@ -123,7 +123,7 @@ def up(
     files.require_untouched(stack.out)
     docker = runtime.connect()
     rendered = verbs.render_stack(stack)
-    if rendered.written.changed or rendered.missing:
+    if rendered.written.changed or rendered.missing or rendered.differing:
         _tell_rendered(rendered, stack)
     if rendered.missing:
         names = ", ".join(secret.name for secret in rendered.missing)
@@ -264,6 +264,11 @@ def _tell_rendered(rendered: Rendered, stack: Stack) -> None:
     for secret in rendered.missing:
         console.warn(
             f"{secret.name} has no value yet: write it into .stackgen/secrets.env before `stackgen up`; it {secret.purpose}"
+        )
+    for name in rendered.differing:
+        console.warn(
+            f"{name} has another value in your environment than in .stackgen/secrets.env, which counts; "
+            "delete its line there to take the new one"
         )
     for warning in stack.plan.warnings:
         console.warn(warning)

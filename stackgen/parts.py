@@ -230,12 +230,20 @@ class Service:
     stop_seconds: int = 30
     job: bool = False
     """Whether it does its work once and ends, instead of going on."""
+    dormant: bool = False
+    """Whether it is started only by whoever asks for it by name."""
     build: Build | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
     """Keys in the words of Compose that are laid over the rendered ones, last."""
     host: str = THIS_HOST
     replicas: int = 1
     metrics: Metrics | None = None
+
+    @property
+    def image_reference(self) -> str:
+        """The image that runs, whoever said it."""
+        said = self.raw.get("image")
+        return said if isinstance(said, str) else self.image.reference
 
     def secrets(self) -> Iterator[Secret]:
         """Every secret that the service is given."""
@@ -376,6 +384,8 @@ class Engine:
     flags: Mapping[str, str]
     secrets: tuple[Secret, ...]
     """Every secret that its services may be given."""
+    flag_options: frozenset[str]
+    """Options that become flags of the same name, but not by the table `flags`."""
     own_flags: Mapping[str, str]
     """Flags that stackgen writes itself, with what to do instead of giving them in `extra_args`."""
     process_options: frozenset[str]
@@ -389,11 +399,6 @@ class Engine:
     need: Callable[[Instance, Card, int], Need | None]
     services: Callable[[Instance], tuple[Service, ...]]
     routes: Callable[[Instance], tuple[Route, ...]]
-
-
-def no_complaints(_served: ServedModel) -> Iterator[tuple[Path, str, str]]:
-    """For engines that know nothing beyond what the planner checks."""
-    return iter(())
 
 
 def service_url(service: str, port: int, path: str = "") -> str:

@@ -54,6 +54,8 @@ class Found:
     values: Mapping[str, SecretValue]
     generated: tuple[str, ...]
     missing: tuple[Secret, ...]
+    differing: tuple[str, ...] = ()
+    """Secrets whose kept value is not that of the caller's environment, which the spec names as their source."""
 
 
 def settle(
@@ -82,10 +84,13 @@ def settle(
     kept = {name: value for name, value in read(path).items() if value}
     _make_private(path)
     added: dict[str, str] = {}
-    generated, missing = [], []
+    generated, missing, differing = [], [], []
     _refuse_to_orphan([secret for secret in wanted if secret.name not in kept], path, volume_exists)
     for secret in wanted:
         value = kept.get(secret.name) or (environment.get(secret.name) if secret.from_environment else None)
+        outside = environment.get(secret.name) if secret.from_environment else None
+        if outside and secret.name in kept and outside != kept[secret.name]:
+            differing.append(secret.name)
         if value and secret.name not in kept:
             added[secret.name] = value
         if not value and secret.kind is SecretKind.GENERATED:
@@ -98,7 +103,7 @@ def settle(
     if added:
         _append(path, added)
     values = {name: SecretValue(value) for name, value in (kept | added).items()}
-    return Found(values, tuple(generated), tuple(missing))
+    return Found(values, tuple(generated), tuple(missing), tuple(differing))
 
 
 def read(path: Path) -> dict[str, str]:

@@ -45,6 +45,7 @@ class Rendered:
     generated: tuple[str, ...]
     missing: tuple[Secret, ...]
     values: Mapping[str, vault.SecretValue]
+    differing: tuple[str, ...]
 
 
 def open_stack(file: Path, out: Path | None = None) -> Stack:
@@ -90,7 +91,7 @@ def render_stack(stack: Stack, *, force: bool = False) -> Rendered:
         known = vault.rendered_env_digest(stack.folder, stack.out)
         written = files.write(stack.out, rendered, stack=stack.plan.name, env=env, env_digest=known, force=force)
         vault.keep_rendered_env_digest(stack.folder, stack.out, files.digest(env))
-    return Rendered(written, found.generated, found.missing, found.values)
+    return Rendered(written, found.generated, found.missing, found.values, found.differing)
 
 
 def differences(stack: Stack) -> list[str]:
@@ -163,7 +164,9 @@ def _container_findings(stack: Stack, docker: runtime.Docker) -> Iterator[Findin
     digests = {file.path: file.digest for file in stack.files()}
     for service in stack.plan.services:
         state = states.get(service.name)
-        if state is None:
+        if state is None and service.dormant:
+            yield Finding(service.name, skipped="it is started by its name alone")
+        elif state is None:
             yield Finding(service.name, ("it has no container",), hint="stackgen up")
         elif service.job and (state.is_done or state.status == "running"):
             yield Finding(service.name, skipped="" if state.is_done else "it is still at work")
@@ -175,9 +178,9 @@ def _container_findings(stack: Stack, docker: runtime.Docker) -> Iterator[Findin
                 (f"{state.status}{health}{code}",),
                 hint=f"docker compose -p {stack.plan.name} logs {service.name}",
             )
-        elif state.image != service.image.reference:
+        elif state.image != service.image_reference:
             yield Finding(
-                service.name, (f"runs {state.image}, the spec says {service.image.reference}",), hint="stackgen up"
+                service.name, (f"runs {state.image}, the spec says {service.image_reference}",), hint="stackgen up"
             )
         elif any(
             state.labels.get(f"{CONTENT_LABEL}.{file.path}") != digests[file.path] for file in service.config_files

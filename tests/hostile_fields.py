@@ -123,8 +123,10 @@ def options() -> Iterator[Field]:
     for engine, fields in names.items():
         for name in fields:
             lands = in_service(service[engine], "command", f"--{name.replace('_', '-')}")
-            yield of_spec(f"models.*.options.{engine}.{name}", ("models", model[engine], "options", name), lands)
-            yield of_profile(f"engines.*.options.{engine}.{name}", ("engines", engine, "options", name), lands)
+            word = {"harmless": "fp8"} if name == "kv_cache_dtype" else {}
+            where, own = f"options.{engine}.{name}", ("options", name)
+            yield of_spec(f"models.*.{where}", ("models", model[engine], *own), lands, **word)
+            yield of_profile(f"engines.*.{where}", ("engines", engine, *own), lands, **word)
 
 
 CPU_MODEL = {"source": "Qwen/Qwen3-0.6B", "engine": "vllm", "modalities": ["chat"], "gpus": []}

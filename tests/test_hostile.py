@@ -525,7 +525,7 @@ CROWDED: dict[str, Where] = {
     "environment": ("environment", "H"),
     **{
         f"options.{name}": ("command", f"--{name.replace('_', '-')}")
-        for name in ("quantization", "kv_cache_dtype", "tool_call_parser", "reasoning_parser", "revision")
+        for name in ("quantization", "tool_call_parser", "reasoning_parser", "revision")
     },
 }
 """Fields of a model of the crowd, and where their text lands in its service."""
@@ -585,6 +585,7 @@ def crowd(tmp_path_factory):
                 for model, (_, places) in members.items()
                 for name, path in places.items()
             }
+            owners |= {lines["models", model, "extra_args", 0]: (model, "extra_args") for model in members}
             for line in {problem.place.line for problem in error.problems}:
                 model, name = owners[line]
                 texts[model][name] = f"harmless-{model}"
@@ -595,7 +596,7 @@ def crowd(tmp_path_factory):
 def test_many_strings_are_refused_in_few_runs(crowd):
     dirty = sum(has_control_character(text) for text in HOSTILE)
     assert dirty == 8
-    assert dirty * (len(CROWDED) + 1) <= crowd.refused < 15 * (len(CROWDED) + 1)
+    assert dirty * (len(CROWDED) + 1) <= crowd.refused < 20 * (len(CROWDED) + 1)
 
 
 def test_many_accepted_strings_read_back_from_one_file(crowd, tmp_path):

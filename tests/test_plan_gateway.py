@@ -49,7 +49,8 @@ def test_each_model_has_an_entry_for_each_public_name_and_no_id_twice(tmp_path):
 
 
 def test_chat_and_vision_of_one_model_are_one_entry_that_sees(tmp_path):
-    found = entries(tmp_path, SMALL.replace("modalities: [chat]", "modalities: [chat, vision]"))
+    seeing = SMALL.replace("Qwen/Qwen3-0.6B", "nobody/sees").replace("modalities: [chat]", "modalities: [chat, vision]")
+    found = entries(tmp_path, seeing)
     assert list(found) == ["chat@vllm-chat", "embed@infinity"]
     assert found["chat@vllm-chat"]["model_info"]["supports_vision"] is True
     assert found["chat@vllm-chat"]["model_info"]["mode"] == "chat"

@@ -151,14 +151,14 @@ def test_top_level_mistakes(tmp_path, line, position, message, hint):
         ("environment: {VLLM_API_KEY: x}", "9:19", "VLLM_API_KEY holds a secret of the stack"),
         ("instance: shared", "9:5", "vllm serves one model per instance"),
         ("extra_args: [--max-model-len, '1']", "9:18", "--max-model-len is written by stackgen"),
-        ("extra_args: [--port=1]", "9:18", "--port is written by stackgen"),
+        ("extra_args: [--port=1]", "9:18", "--port is not for `extra_args`"),
         ("extra_args: [--enforce_eager]", "9:18", "--enforce-eager is written by stackgen"),
         ("extra_args: [--load-format, x, --nonsense]", "9:36", "vllm 0.32.0 does not know --nonsense"),
         ("extra_args: [--kv-cache-dtype=int3]", "9:18", "--kv-cache-dtype is written by stackgen"),
         ('extra_args: ["8"]', "9:18", "`8` follows no flag that takes a value"),
         ('extra_args: [--enable-lora, "True"]', "9:33", "--enable-lora takes no value, and `True` follows it"),
         ('extra_args: [--load-format, auto, "8"]', "9:39", "`8` follows no flag that takes a value"),
-        ('extra_args: [-tp, "2"]', "9:18", "--tensor-parallel-size is written by stackgen"),
+        ('extra_args: [-tp, "2"]', "9:18", "--tensor-parallel-size is not for `extra_args`"),
         ("extra_args: [-q=fp8]", "9:18", "--quantization is written by stackgen"),
         ("extra_args: [-zz]", "9:18", "vllm 0.32.0 does not know -zz"),
         ("extra_args: [--attention-backend=x, --moe-backend=x]", "9:41", None),
@@ -206,7 +206,7 @@ def test_mistakes_with_cards(tmp_path, old, new, position, message):
 
 
 def test_a_model_that_does_not_fit_says_both_numbers_and_what_fits(tmp_path):
-    text = GPUS.replace("gpus: [a0]", "gpus: [a0]\n    context: 600000")
+    text = GPUS.replace("gpus: [a0]", "gpus: [a0]\n    context: 600000\n    extra_args: [--hf-overrides, '{}']")
     place, message, hint = only(tmp_path, text)
     assert place == "13:14"
     assert message.startswith(

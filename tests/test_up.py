@@ -210,3 +210,10 @@ def test_too_slow_names_who_is_waited_for_and_for_how_long(stack):
         stack(Engine(NONE, slow), timeout=1.0)
     assert raised.value.message == "not healthy after 1 s: litellm (created), vllm-chat (not created)"
     assert "--timeout" in raised.value.hint
+
+
+def test_an_engine_that_docker_started_again_has_no_exit_code_to_tell(stack):
+    """What is inspected is the new start; its exit code is 0 and means nothing."""
+    again = [*ALL_HEALTHY[:2], state("vllm-chat", health="starting", restarts=2)]
+    with pytest.raises(NotHealthyError, match="vllm-chat ended, and Docker starts it again"):
+        stack(Engine(NONE, again))

@@ -145,3 +145,15 @@ def test_the_rendered_copy_is_remembered_per_output_folder(tmp_path):
     vault.keep_rendered_env_digest(tmp_path, tmp_path / "other", "def")
     assert vault.rendered_env_digest(tmp_path, tmp_path / "rendered") == "abc"
     assert vault.rendered_env_digest(tmp_path, tmp_path / "none") is None
+
+
+def test_another_value_in_the_environment_is_told_and_the_kept_one_counts(tmp_path):
+    secret = Secret(name="CLOUD", purpose="x", kind=SecretKind.REQUIRED, from_environment=True)
+
+    def settled(value):
+        return settle(tmp_path, secret, environment={"CLOUD": value})
+
+    assert settled("first-value").differing == ()
+    again = settled("second-value")
+    assert again.differing == ("CLOUD",)
+    assert again.values["CLOUD"].reveal() == "first-value"

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from stackgen.parts import Arg, Instance, Secret, SecretKind, Storage
+import re
+from collections.abc import Iterator
 
+from stackgen.parts import Arg, Instance, Secret, SecretKind, ServedModel, Storage
+from stackgen.sources import Path, describe
+
+_HUB_ID = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*")
 HUGGINGFACE = Storage(name="huggingface", holds="model weights from the hub")
 HF_TOKEN = Secret(name="HF_TOKEN", purpose="reads gated models from the hub", kind=SecretKind.OPTIONAL)
+
+
+def source_complaints(served: ServedModel, *, folders: bool = True) -> Iterator[tuple[Path, str, str]]:
+    """Sources that are neither an id of the hub nor, where the engine reads such, a folder of the image."""
+    source = served.model.source
+    if source.startswith("/") and not folders:
+        yield ("source",), "its models are fetched by name, and this is a folder", "write the id of a model at the hub"
+    elif not source.startswith("/") and not _HUB_ID.fullmatch(source):
+        message = f"{describe(source)} is no id of the hub"
+        yield ("source",), message, "write owner/model, as huggingface.co/owner/model"
 
 
 def needs_hub(instance: Instance) -> bool:

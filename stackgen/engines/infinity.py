@@ -28,7 +28,6 @@ from stackgen.parts import (
     Secret,
     Service,
     flag_args,
-    no_complaints,
 )
 from stackgen.spec import Strict, Word
 
@@ -184,6 +183,7 @@ ENGINE = Engine(
     options=Options,
     flags=FLAGS,
     secrets=(API_KEY, hub.HF_TOKEN),
+    flag_options=frozenset(),
     own_flags=MappingProxyType(
         {
             "--api-key": "the key is a secret of the stack",
@@ -197,7 +197,7 @@ ENGINE = Engine(
     process_options=frozenset(),
     fetches=False,
     memory_share="",
-    complaints=no_complaints,
+    complaints=hub.source_complaints,
     need=need,
     services=services,
     routes=routes,

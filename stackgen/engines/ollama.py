@@ -6,7 +6,8 @@ https://docs.ollama.com
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -30,8 +31,8 @@ from stackgen.parts import (
     Service,
     Storage,
     Value,
-    no_complaints,
 )
+from stackgen.sources import Path, describe
 from stackgen.spec import Strict
 
 PORT = 11434
@@ -46,6 +47,8 @@ _CONTEXT = 4096
 _CACHE_BYTES = MappingProxyType({"f16": 2.0, "q8_0": 1.0625, "q4_0": 0.5625})
 """Bytes of a number in the cache, scales of its blocks of 32 numbers included."""
 _PROCESS_GIB, _GRAPH_GIB = 0.5, 0.5
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){0,3}(:[A-Za-z0-9_][A-Za-z0-9._-]*)?")
 
 Duration = Annotated[str, StringConstraints(pattern=r"^(-1|[0-9]{1,6}(ms|s|m|h)?)$")]
 
@@ -64,6 +67,13 @@ class Options(Strict):
     gpu_overhead_gib: float | None = Field(
         None, ge=0, le=1024, description="Memory of each card that Ollama leaves to others, in GiB."
     )
+
+
+def complaints(served: ServedModel) -> Iterator[tuple[Path, str, str]]:
+    """Sources that are no name of a model: folders, URLs, spaces."""
+    if not _NAME.fullmatch(served.model.source):
+        message = f"{describe(served.model.source)} is no name of a model for Ollama"
+        yield ("source",), message, "write name:tag as in its library, or hf.co/owner/model:quantisation"
 
 
 def need(instance: Instance, _card: Card, tensor_parallel: int) -> Need | None:
@@ -174,9 +184,6 @@ def _environment(instance: Instance) -> dict[str, Arg]:
         variables["OLLAMA_GPU_OVERHEAD"] = Arg(
             value=str(int(overhead * memory.GIB)), path=(*first.path, "options", "gpu_overhead_gib")
         )
-    if instance.gpus and instance.gpus[0].card.vendor == "amd":
-        devices = ",".join(gpu.device for gpu in instance.gpus)
-        variables["ROCR_VISIBLE_DEVICES"] = Arg(value=devices, why="the cards it was given")
     for served in instance.models:
         for name, text in served.model.environment.items():
             variables[name] = Arg(value=text, path=(*served.path, "environment", name))
@@ -221,11 +228,12 @@ ENGINE = Engine(
     options=Options,
     flags=MappingProxyType({}),
     secrets=(),
+    flag_options=frozenset(),
     own_flags=MappingProxyType({}),
     process_options=frozenset(Options.model_fields),
     fetches=True,
     memory_share="",
-    complaints=no_complaints,
+    complaints=complaints,
     need=need,
     services=services,
     routes=routes,

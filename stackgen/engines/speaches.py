@@ -7,6 +7,7 @@ https://speaches.ai
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Literal
 
@@ -31,8 +32,8 @@ from stackgen.parts import (
     Service,
     Storage,
     Value,
-    no_complaints,
 )
+from stackgen.sources import Path
 from stackgen.spec import Strict, Word
 
 PORT = 8000
@@ -65,6 +66,11 @@ class Options(Strict):
     keep_loaded_seconds: int | None = Field(
         None, ge=-1, le=86_400, description="How long a model stays loaded after a request, in seconds; -1 for ever."
     )
+
+
+def complaints(served: ServedModel) -> Iterator[tuple[Path, str, str]]:
+    """Sources that its API cannot fetch."""
+    return hub.source_complaints(served, folders=False)
 
 
 def need(instance: Instance, _card: Card, tensor_parallel: int) -> Need | None:
@@ -184,11 +190,12 @@ ENGINE = Engine(
     options=Options,
     flags=MappingProxyType({}),
     secrets=(API_KEY, hub.HF_TOKEN),
+    flag_options=frozenset(),
     own_flags=MappingProxyType({}),
     process_options=frozenset({"compute_type", "keep_loaded_seconds"}),
     fetches=True,
     memory_share="",
-    complaints=no_complaints,
+    complaints=complaints,
     need=need,
     services=services,
     routes=routes,

@@ -96,6 +96,8 @@ FLAGS = MappingProxyType(
 
 def complaints(served: ServedModel) -> Iterator[tuple[Path, str, str]]:
     """Abilities for which neither the spec nor the catalogue names a parser, and parsers of abilities that are off."""
+    yield from hub.source_complaints(served)
+    yield from _share_complaints(served)
     for ability, option in _PARSERS.items():
         wanted, written = getattr(served.model, ability), served.value(f"options.{option}")
         if wanted and not _parser(served, ability):
@@ -103,6 +105,16 @@ def complaints(served: ServedModel) -> Iterator[tuple[Path, str, str]]:
             yield (ability,), message, f"write `{option}:` under `options`, as the model's card says"
         if wanted is False and written:
             yield ("options", option), f"`{ability}` is false, and this would switch it on", "drop one of the two"
+
+
+def _share_complaints(served: ServedModel) -> Iterator[tuple[Path, str, str]]:
+    """Cards among which the attention heads cannot be shared evenly, nor each be repeated equally often."""
+    known = facts.models().get(served.model.source)
+    heads, cards = known.kv_heads if known else 0, len(served.model.gpus or ()) // served.model.replicas
+    if heads and cards > 1 and heads % cards and cards % heads:
+        fitting = [str(count) for count in range(1, 2 * cards + 1) if heads % count == 0 or count % heads == 0]
+        message = f"{served.model.source} has {heads} heads of keys and values, which {cards} cards cannot share evenly"
+        yield ("gpus",), message, f"{', '.join(fitting)} cards for each replica can"
 
 
 def need(instance: Instance, _card: Card, tensor_parallel: int) -> Need | None:
@@ -272,9 +284,13 @@ ENGINE = Engine(
     options=Options,
     flags=FLAGS,
     secrets=(API_KEY, hub.HF_TOKEN),
+    flag_options=frozenset(_PARSERS.values()),
     own_flags=MappingProxyType(
         {
             "--api-key": "the key is a secret of the stack",
+            "--grpc": "the gateway speaks HTTP",
+            "--headless": "the gateway speaks HTTP",
+            "--runner": "the modalities say what the model does",
             "--host": "the server listens inside the stack's network",
             "--model": "write `source`",
             "--port": "the health check and the gateway know port 8000",

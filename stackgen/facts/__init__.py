@@ -64,6 +64,7 @@ class Flag:
     type: str
     choices: tuple[str, ...] = ()
     takes_many: bool = False
+    value_is_optional: bool = False
 
     @property
     def takes_value(self) -> bool:
@@ -190,6 +191,7 @@ def flag_table(engine: str, version: str) -> FlagTable | None:
                     type=form["type"],
                     choices=tuple(str(choice) for choice in form.get("choices", ())),
                     takes_many=form.get("nargs") == "+",
+                    value_is_optional=form.get("nargs") == "?",
                 )
                 negatives = {spelling: Flag(name=spelling, type="switch") for spelling in form.get("negative", ())}
                 flags |= dict.fromkeys((name, *form.get("aliases", ())), flag) | negatives

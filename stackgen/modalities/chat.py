@@ -181,6 +181,7 @@ _NO_ANSWER = Reply(error="no connection: [Errno 111] Connection refused")
 
 MODALITY = Modality(
     name="chat",
+    kinds=frozenset({"llm", "vlm"}),
     path="/v1/chat/completions",
     call="chat.completions.create",
     answer=".choices[0].message.content",

@@ -32,6 +32,7 @@ def _reply(choice: str) -> Reply:
 
 MODALITY = Modality(
     name="completion",
+    kinds=frozenset({"llm", "vlm"}),
     path="/v1/completions",
     call="completions.create",
     answer=".choices[0].text",

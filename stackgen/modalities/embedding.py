@@ -46,6 +46,7 @@ def _reply(*vectors: str) -> Reply:
 
 MODALITY = Modality(
     name="embedding",
+    kinds=frozenset({"embedding"}),
     path="/v1/embeddings",
     call="embeddings.create",
     answer=".data[0].embedding[:3]",

@@ -97,6 +97,8 @@ class Modality:
     """A kind of request that clients send."""
 
     name: str
+    kinds: frozenset[str]
+    """Kinds of models, as the catalogue calls them, that serve it."""
     path: str
     """Path at the gateway."""
     probes: tuple[Probe, ...]

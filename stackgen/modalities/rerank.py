@@ -45,6 +45,7 @@ def _reply(*scores: tuple[int, str]) -> Reply:
 
 MODALITY = Modality(
     name="rerank",
+    kinds=frozenset({"reranker"}),
     path="/v1/rerank",
     answer='["results"]',
     probes=(

@@ -63,6 +63,7 @@ def _reply(content: bytes, content_type: str = "audio/wav") -> Reply:
 
 MODALITY = Modality(
     name="speech",
+    kinds=frozenset({"tts"}),
     path="/v1/audio/speech",
     call="audio.speech.create",
     probes=(

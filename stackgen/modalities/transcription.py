@@ -41,6 +41,7 @@ def _reply(body: str, status: int = 200) -> Reply:
 
 MODALITY = Modality(
     name="transcription",
+    kinds=frozenset({"stt"}),
     path="/v1/audio/transcriptions",
     call="audio.transcriptions.create",
     answer=".text",

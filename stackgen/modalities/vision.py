@@ -72,6 +72,7 @@ def _reply(message: str) -> Reply:
 
 MODALITY = Modality(
     name="vision",
+    kinds=frozenset({"vlm"}),
     path="/v1/chat/completions",
     call="chat.completions.create",
     answer=".choices[0].message.content",

@@ -9,7 +9,7 @@ from stackgen import backing, facts
 from stackgen.engines import ENGINES
 from stackgen.errors import Problem
 from stackgen.parts import Engine, Gpu, Image, Instance, Route, Secret, Service, service_url
-from stackgen.plan import cards, checks, deployments, gateway, grouping, names, secrets, warnings
+from stackgen.plan import cards, checks, deployments, gateway, grouping, model_checks, names, secrets, warnings
 from stackgen.plan.deployments import Deployment
 from stackgen.plan.model import CardPlan, CardUse, Plan
 from stackgen.plan.raw import Reader
@@ -116,7 +116,7 @@ def _plan(
 def _instance_problems(loaded: Loaded, instance: Instance, engine: Engine) -> Iterator[Problem]:
     for served in instance.models:
         yield from checks.extra_argument_problems(loaded, served.path, served.model, engine, instance.image.version)
-        yield from checks.engine_problems(loaded, served, engine)
+    yield from model_checks.problems(loaded, instance, engine)
     yield from checks.environment_problems(loaded, instance, engine)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from stackgen import backing, facts
 from stackgen.errors import Place, Problem
 from stackgen.modalities import MODALITIES
-from stackgen.parts import Engine, Instance, ServedModel, secrets_of
+from stackgen.parts import Engine, Instance, secrets_of
 from stackgen.sources import Loaded, Path, describe, findings, nearest, printable
 from stackgen.spec import Gpu, Model, Spec
 
@@ -75,8 +75,9 @@ def device_of(gpu: Gpu) -> str:
 
 def model_problems(loaded: Loaded, spec: Spec, engines: Mapping[str, Engine]) -> Iterator[Problem]:
     """Each model by itself."""
-    if not spec.models and "models" in loaded.document.data and not loaded.document.data["models"]:
-        yield Problem(loaded.place(("models",)), "a stack needs at least one model")
+    if not loaded.document.data.get("models") and not loaded.document.data.get("endpoints"):
+        place = loaded.place(("models",)) if "models" in loaded.document.data else loaded.place(())
+        yield Problem(place, "a stack needs a model or an endpoint", "add one under `models:` or `endpoints:`")
     for identifier, model in spec.models.items():
         path: Path = ("models", identifier)
         engine = engines.get(model.engine)
@@ -148,36 +149,86 @@ def _gpu_choice_problems(loaded: Loaded, path: Path, model: Model, engine: Engin
             yield Problem(place, f"there is no card {describe(identifier)} in `gpus`", nearest(identifier, declared))
         elif identifier in model.gpus[:position]:
             yield Problem(place, f"the card `{identifier}` is here twice", "drop one")
+    vendors = {card.vendor for name in model.gpus if (card := _card(declared.get(name))) is not None}
+    if len(vendors) > 1:
+        message = f"one server cannot use cards of {' and '.join(sorted(vendors))} together"
+        yield Problem(loaded.place((*path, "gpus")), message, "give it cards of one maker")
     if engine is not None and not engine.many_cards and len(model.gpus) > 1:
         message = f"{engine.name} runs on one card, not {len(model.gpus)}"
         yield Problem(loaded.place((*path, "gpus")), message, f"write `gpus: [{model.gpus[0]}]`")
+
+
+def _card(entry: object) -> facts.Card | None:
+    return facts.cards().get(str(entry.get("card"))) if isinstance(entry, dict) else None
 
 
 def extra_argument_problems(
     loaded: Loaded, path: Path, model: Model, engine: Engine, version: str
 ) -> Iterator[Problem]:
     """Words of `extra_args`: flags that the pinned release knows and their values, none that stackgen writes itself."""
+    if model.extra_args and not engine.flags:
+        place = loaded.place((*path, "extra_args"), of_key=True)
+        yield Problem(
+            place, f"{engine.name} has no command line of settings", "write them under `options` or `environment`"
+        )
+        return
     table = facts.flag_table(engine.name, version)
-    flag: facts.Flag | None = None
-    refused = False
-    for position, word in enumerate(model.extra_args):
-        place = loaded.place((*path, "extra_args", position))
-        if _FLAG.match(word):
-            name, value = _flag_and_value(word, table)
-            flag = table.flags.get(name) if table else None
-            found = list(_flag_problems(place, name, flag, engine, table))
-            refused = bool(found)
-            yield from found
-            if value and flag is not None and not refused:
-                yield from _value_problems(place, value, flag)
-            flag = None if value or refused else flag
-        elif flag is not None:
-            yield from _value_problems(place, word, flag)
-            flag = flag if flag.takes_many else None
-        elif table is not None and not refused:
+
+    def place_of(position: int) -> Place:
+        return loaded.place((*path, "extra_args", position))
+
+    for given in _given(model.extra_args, table):
+        refused = (
+            list(_flag_problems(place_of(given.position), given.name, given.flag, engine, table)) if given.name else []
+        )
+        yield from refused
+        if table is not None and not refused:
+            yield from _word_problems(given, place_of)
+
+
+@dataclass
+class _Given:
+    """One flag of a command line with the words behind it, each with its position; no name before the first flag."""
+
+    position: int
+    name: str
+    flag: facts.Flag | None
+    words: list[tuple[int, str]]
+
+
+def _given(arguments: Sequence[str], table: facts.FlagTable | None) -> list[_Given]:
+    found = [_Given(0, "", None, [])]
+    for position, word in enumerate(arguments):
+        if not _FLAG.match(word):
+            found[-1].words.append((position, word))
+            continue
+        name, value = _flag_and_value(word, table)
+        flag = table.flags.get(name) if table else None
+        found.append(_Given(position, name, flag, [(position, value)] if value else []))
+    return found if found[0].words else found[1:]
+
+
+def _word_problems(given: _Given, place_of: Callable[[int], Place]) -> Iterator[Problem]:
+    """Values that a flag does not take, and flags that lack theirs."""
+    flag = given.flag
+    taken = 1 if flag is not None and flag.takes_value else 0
+    if flag is not None and flag.takes_many:
+        taken = max(1, len(given.words))
+    for position, word in given.words[:taken]:
+        if flag is not None and flag.choices and word not in flag.choices:
             yield Problem(
-                place, f"{describe(word)} follows no flag that takes a value", "one word an item: [--flag, value]"
+                place_of(position), f"{describe(word)} is no value of {flag.name}", nearest(word, flag.choices)
             )
+    for position, word in given.words[taken:]:
+        if flag is not None and not flag.takes_value:
+            yield Problem(
+                place_of(position), f"{flag.name} takes no value, and {describe(word)} follows it", "drop the value"
+            )
+        else:
+            message = f"{describe(word)} follows no flag that takes a value"
+            yield Problem(place_of(position), message, "one word an item: [--flag, value]")
+    if taken and not given.words and flag is not None and not flag.value_is_optional:
+        yield Problem(place_of(given.position), f"{flag.name} lacks its value", "write it behind: [--flag, value]")
 
 
 def _flag_and_value(word: str, table: facts.FlagTable | None) -> tuple[str, str]:
@@ -200,23 +251,10 @@ def _flag_problems(
         hint = where if setting == "id" else f"write `{setting.replace('.', ': ')}` in the model"
         yield Problem(place, f"{canonical} is written by stackgen", hint)
     elif canonical in engine.own_flags:
-        yield Problem(place, f"{canonical} is written by stackgen", engine.own_flags[canonical])
+        yield Problem(place, f"{canonical} is not for `extra_args`", engine.own_flags[canonical])
     elif table is not None and flag is None:
         hint = table.removed.get(name) or nearest(name, table.flags)
         yield Problem(place, f"{engine.name} {table.version} does not know {printable(name)}", hint)
-
-
-def _value_problems(place: Place, value: str, flag: facts.Flag) -> Iterator[Problem]:
-    if not flag.takes_value:
-        yield Problem(place, f"{flag.name} takes no value, and {describe(value)} follows it", "drop the value")
-    elif flag.choices and value not in flag.choices:
-        yield Problem(place, f"{describe(value)} is no value of {flag.name}", nearest(value, flag.choices))
-
-
-def engine_problems(loaded: Loaded, served: ServedModel, engine: Engine) -> Iterator[Problem]:
-    """What only the engine knows to be wrong."""
-    for below, message, hint in engine.complaints(served):
-        yield Problem(loaded.place((*served.path, *below)), message, hint)
 
 
 def environment_problems(loaded: Loaded, instance: Instance, engine: Engine) -> Iterator[Problem]:

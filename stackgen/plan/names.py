@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from stackgen import facts
 from stackgen.errors import Problem
@@ -41,7 +41,7 @@ def problems(loaded: Loaded, spec: Spec) -> Iterator[Problem]:
             yield Problem(loaded.place(path), f"there is no public name {describe(target)}", nearest(target, known))
     for section in ("fallbacks", "context_window_fallbacks"):
         chains: Mapping[str, Sequence[str]] = getattr(spec.gateway, section)
-        yield from _chain_problems(loaded, ("gateway", section), chains, known)
+        yield from _chain_problems(loaded, ("gateway", section), chains, known, spec.gateway.aliases)
     for position, target in enumerate(spec.gateway.default_fallbacks):
         if target not in known:
             place = loaded.place(("gateway", "default_fallbacks", position))
@@ -81,31 +81,38 @@ def _shared_problems(loaded: Loaded, spec: Spec) -> Iterator[Problem]:
 
 
 def _chain_problems(
-    loaded: Loaded, path: Path, chains: Mapping[str, Sequence[str]], known: Mapping[str, str]
+    loaded: Loaded,
+    path: Path,
+    chains: Mapping[str, Sequence[str]],
+    known: Mapping[str, str],
+    aliases: Mapping[str, str],
 ) -> Iterator[Problem]:
+    def hint_for(word: str) -> str:
+        return f"it is an alias: write `{aliases[word]}`" if word in aliases else nearest(word, known)
+
     for name, targets in chains.items():
         if name not in known:
             place = loaded.place((*path, name), of_key=True)
-            yield Problem(place, f"there is no public name {describe(name)}", nearest(name, known))
+            yield Problem(place, f"there is no public name {describe(name)}", hint_for(name))
             continue
         if not targets:
             yield Problem(loaded.place((*path, name)), f"{describe(name)} has no name to fall back to", "drop the line")
         for position, target in enumerate(targets):
             place = loaded.place((*path, name, position))
             if target not in known:
-                yield Problem(place, f"there is no public name {describe(target)}", nearest(target, known))
+                yield Problem(place, f"there is no public name {describe(target)}", hint_for(target))
             elif known[target] != known[name]:
                 message = f"{describe(target)} does {known[target]}, and {describe(name)} does {known[name]}"
                 yield Problem(place, message, "name a model that does the same")
             elif target == name:
                 yield Problem(place, f"{describe(name)} falls back to itself", "name another model")
-            elif name in _reached(target, chains):
+            elif name in reached(target, chains):
                 message = f"{describe(name)} falls back to {describe(target)}, which leads back to {describe(name)}"
                 yield Problem(place, message, "a chain of fallbacks must end")
 
 
-def _reached(start: str, chains: Mapping[str, Sequence[str]]) -> set[str]:
-    """The name itself and every name that its fallbacks lead to."""
+def reached(start: str, chains: Mapping[str, Collection[str]]) -> set[str]:
+    """The name itself and every name that its chains lead to."""
     found: set[str] = set()
     waiting = [start]
     while waiting:

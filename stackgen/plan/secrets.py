@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from stackgen.plan.raw import secrets_in, unknown_secret_hint
 from stackgen.sources import Loaded, Path, describe, nearest
 from stackgen.spec import SecretSetting, Spec
 
+_STEERING = re.compile(r"(COMPOSE|DOCKER)_|(PATH|HOME|USER|SHELL|PWD)$")
 KEY_PREFIX = "LITELLM_KEY_"
 
 
@@ -26,7 +28,7 @@ def known(spec: Spec, engines: Mapping[str, Engine]) -> dict[str, Secret]:
         uses.setdefault(name, []).append(use)
     for name in (*spec.secrets, *uses):
         setting = spec.secrets.get(name, SecretSetting())
-        purpose = f"opens {', '.join(uses[name])}" if name in uses else "declared in the spec"
+        purpose = f"opens {', '.join(uses[name])}" if name in uses else "is declared in the spec"
         found.setdefault(name, settled(Secret(name=name, purpose=purpose, kind=_kind(setting)), spec))
     for identifier in spec.gateway.keys:
         secret = client_key(identifier)
@@ -78,6 +80,12 @@ def environment(
 def problems(loaded: Loaded, spec: Spec, found: Mapping[str, Secret]) -> Iterator[Problem]:
     """Settings that contradict what a secret is."""
     for name, setting in spec.secrets.items():
+        if _STEERING.match(name):
+            place = loaded.place(("secrets", name), of_key=True)
+            message = f"{name} in .env steers Compose or the shell itself"
+            yield Problem(
+                place, message, "choose another name; `secret_environment` gives it to a container as this one"
+            )
         generated = found[name].kind is SecretKind.GENERATED
         if generated and setting.required is not None and not setting.generate:
             place = loaded.place(("secrets", name, "required"))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from stackgen.errors import Problem
 from stackgen.parts import Exposure, Instance, Service, Storage
 from stackgen.plan import openings
+from stackgen.plan.names import reached
 from stackgen.sources import Loaded, Path, describe, nearest
 from stackgen.spec import Spec
 
@@ -27,6 +28,7 @@ class Services:
         yield from self._name_problems()
         for service in self.services:
             yield from self._raw_problems(service)
+        yield from self._circle_problems()
         yield from _place_problems(self.loaded, self.spec, storages, complete=self.is_complete)
 
     @property
@@ -64,6 +66,12 @@ class Services:
             if names.count(name) > 1:
                 place = self.loaded.place(("services", name), of_key=True)
                 yield Problem(place, f"the stack has a service {name} of its own", "choose another name")
+        owners = {service.name: service for service in self.services if service.name not in self.spec.services}
+        for instance in self.instances:
+            if instance.name in owners and owners[instance.name].job:
+                place = self.loaded.place(instance.models[0].path, of_key=True)
+                message = f"{instance.name} is the name of a server and of a job that fetches models"
+                yield Problem(place, message, "choose another `instance` name")
 
     def _raw_problems(self, service: Service) -> Iterator[Problem]:
         """Services that wait for or join what is not there, and volumes that Compose could not declare."""
@@ -72,6 +80,9 @@ class Services:
             if needed not in names:
                 place = self.loaded.place((*self._raw_path(service, "depends_on"), needed), of_key=True)
                 yield Problem(place, f"the stack has no service {describe(needed)}", nearest(needed, names))
+        if service.raw.get("profiles") and service.name not in self.spec.services:
+            place = self.loaded.place(self._raw_path(service, "profiles"), of_key=True)
+            yield Problem(place, f"the stack needs {service.name}, and Compose would leave it out", "drop the line")
         networks = {network for other in self.services for network in other.networks}
         for network in service.raw.get("networks") or ():
             if network not in networks:
@@ -82,6 +93,19 @@ class Services:
                 place = self.loaded.place(self._raw_path(service, "volumes"))
                 hint = "letters, digits, `_`, `.` and `-`; a folder of the host begins with `/`"
                 yield Problem(place, f"{describe(name)} is no name of a volume", hint)
+
+    def _circle_problems(self) -> Iterator[Problem]:
+        """Services that wait for each other; Compose refuses all of them."""
+        needs = {
+            service.name: {*(need.service for need in service.needs), *(service.raw.get("depends_on") or ())}
+            for service in self.services
+        }
+        for service in self.services:
+            for needed in service.raw.get("depends_on") or ():
+                if service.name in reached(needed, needs):
+                    place = self.loaded.place((*self._raw_path(service, "depends_on"), needed), of_key=True)
+                    both = "itself" if needed == service.name else f"{describe(needed)}, which waits for it"
+                    yield Problem(place, f"{service.name} would wait for {both}", "drop one")
 
     def _raw_path(self, service: Service, key: str) -> Path:
         """Where the spec writes a raw key of a service; the last layer that has it."""

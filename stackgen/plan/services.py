@@ -10,6 +10,7 @@ from typing import Any
 from stackgen.errors import Problem
 from stackgen.parts import (
     CLIENT_NETWORK,
+    Arg,
     Bind,
     ConfigFile,
     Dependency,
@@ -30,6 +31,8 @@ from stackgen.spec import ExtraService, Spec
 _LARGEST_FILE_BYTES = 256 * 1024
 _START_SECONDS = 300
 _PIDS = 4096
+_ENDS = ("no", "on-failure")
+"""Restart policies of services that end when they have done their work."""
 _LOOPBACK = ("127.0.0.1", "::1")
 
 
@@ -48,17 +51,18 @@ class Shop:
         service = replace(service, needs=(*service.needs, *_turns(instance, service)))
         if service.name != instance.name:
             return service
-        variables = dict(service.environment)
+        variables = {**service.environment, **dict(_visible_cards(instance))}
         raw: dict[str, Any] = {}
         files: list[ConfigFile] = []
         binds: list[Bind] = []
+        taken = {mount.target: mount.storage.holds for mount in service.mounts}
         for served in instance.models:
             path = (*served.path, "secret_environment")
             variables |= secrets.environment(
                 self.loaded, served.model.secret_environment, path, self.secrets, self.problems
             )
             raw |= self.reader.compose(served.model.overrides.compose, (*served.path, "overrides", "compose"))
-            for part in self._mounts(instance, served):
+            for part in self._mounts(instance, served, taken):
                 (files if isinstance(part, ConfigFile) else binds).append(part)  # type: ignore[arg-type]
         build = next((served.model.build for served in instance.models if served.model.build), None)
         return replace(
@@ -89,6 +93,8 @@ class Shop:
                 limits=Limits(memory_gib=None, pids=_PIDS),
                 start_budget_seconds=_START_SECONDS,
                 networks=(CLIENT_NETWORK,),
+                job=str(raw.get("restart", "")).startswith(_ENDS),
+                dormant=bool(raw.get("profiles")),
                 raw=raw,
             )
 
@@ -128,10 +134,15 @@ class Shop:
         shown = printable(spelled(raw["image"])) if "image" in raw else f"{self.spec.name}-{name}"
         return Image(family=name, reference=shown, version="", origin=origin)
 
-    def _mounts(self, instance: Instance, served: ServedModel) -> Iterator[ConfigFile | Bind]:
+    def _mounts(self, instance: Instance, served: ServedModel, taken: Mapping[str, str]) -> Iterator[ConfigFile | Bind]:
         """A file beside the spec becomes a rendered one, so that a change of it is noticed; a path of the host stays one."""
         for target, source in served.model.mounts.items():
             path = (*served.path, "mounts", target)
+            if target in taken:
+                message = f"{target} holds {taken[target]}"
+                hint = "mount the file somewhere else; folders of caches are said under `storage`"
+                self.problems.append(Problem(self.loaded.place(path, of_key=True), message, hint))
+                continue
             if source.startswith("/"):
                 yield Bind(source=source, target=target)
                 continue
@@ -162,6 +173,13 @@ class Shop:
             reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
             self.problems.append(Problem(place, f"{describe(source)} cannot be read: {reason}", hint))
             return None
+
+
+def _visible_cards(instance: Instance) -> Iterator[tuple[str, Arg]]:
+    """AMD's cards are all handed to the container; the variable of ROCm says which of them count."""
+    if instance.gpus and instance.gpus[0].card.vendor == "amd":
+        devices = ",".join(gpu.device for gpu in instance.gpus)
+        yield "ROCR_VISIBLE_DEVICES", Arg(value=devices, why="the cards it was given")
 
 
 def _turns(instance: Instance, service: Service) -> Iterator[Dependency]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from stackgen.parts import Exposure, Service
 from stackgen.plan.model import CardPlan, Plan
+from stackgen.sources import printable
 
 JSON_VERSION = 1
 
@@ -36,7 +37,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "services": [
             {
                 "name": service.name,
-                "image": service.image.reference,
+                "image": printable(service.image_reference),
                 "gpus": [gpu.id for gpu in service.gpus],
                 "after": [dependency.service for dependency in service.needs],
                 "start_budget_seconds": service.start_budget_seconds,
@@ -97,7 +98,7 @@ def _service_row(service: Service) -> tuple[str, ...]:
     )
     after = ", ".join(dependency.service for dependency in service.needs)
     why = f"{service.why}; after {after}" if after else service.why
-    return service.name, service.image.reference, place or published or "-", why
+    return service.name, printable(service.image_reference), place or published or "-", why
 
 
 def _route_rows(plan: Plan) -> Iterator[tuple[str, ...]]:

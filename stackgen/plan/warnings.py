@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from stackgen.plan.model import CardPlan
 from stackgen.plan.openings import dangers
 from stackgen.spec import Spec
 
+_MOVING_TAGS = frozenset({"latest", "main", "stable", "nightly", "edge", "dev"})
+_KEY_LIKE = re.compile(r"(sk-|hf_|ghp_|glpat-|xox[abp]-|AKIA)[A-Za-z0-9_-]{12,}")
 _ROUTING_WITHOUT_LIMITS = "simple-shuffle"
 """Measured on LiteLLM 1.106.2: it enforces no limit by this strategy, unless requests are measured before they are sent."""
 
@@ -33,10 +36,36 @@ def of_stack(found: list[Instance], plans: list[CardPlan], spec: Spec, services:
             f"with `routing: {_ROUTING_WITHOUT_LIMITS}` limits of rpm and tpm only weigh deployments against each other; "
             "`pre_call_checks: true` lets the gateway refuse what is above rpm"
         )
+    yield from _own_images(spec)
+    yield from _literal_secrets(spec)
     if spec.gateway.cache == "semantic":
         yield "the semantic cache needs Redis with search and a gateway image with redisvl; neither was tried"
     if spec.gateway.keys or spec.gateway.teams:
         yield "teams and keys are created through the gateway's API at `up`; that was not rehearsed against a database"
+
+
+def _own_images(spec: Spec) -> Iterator[str]:
+    """Images that a spec chose and that nobody knows by name."""
+    for identifier, model in spec.models.items():
+        if model.image and not model.image.version:
+            yield f"the image of {identifier} says no `version`: its flags are proven against that of the profile's pin"
+        if model.image and model.image.tag in _MOVING_TAGS:
+            yield f"the image of {identifier} has no exact tag: what runs can change with every pull"
+
+
+def _literal_secrets(spec: Spec) -> Iterator[str]:
+    """Values that look like keys; a rendered file is no place for them."""
+    places = {f"models.{name}": dict(model.environment) for name, model in spec.models.items()}
+    places["gateway"] = dict(spec.gateway.environment)
+    for name, entry in spec.services.items():
+        written = entry.compose.get("environment")
+        places[f"services.{name}"] = written if isinstance(written, dict) else {}
+        if entry.compose.get("env_file"):
+            yield f"services.{name} reads an `env_file`: .env of the stack would give it every secret"
+    for place, variables in places.items():
+        for variable, value in variables.items():
+            if isinstance(value, str) and _KEY_LIKE.match(value):
+                yield f"{variable} of {place} looks like a key, and stands in the rendered file: name it in `secret_environment`"
 
 
 def _limited(spec: Spec) -> bool:
@@ -76,7 +105,7 @@ def _has_exact_tag(raw: Mapping[str, Any]) -> bool:
     if not isinstance(image, str) or "@sha256:" in image:
         return True
     tag = image.rpartition("/")[2].partition(":")[2]
-    return bool(tag) and tag not in {"latest", "main", "stable", "nightly", "edge", "dev"}
+    return bool(tag) and tag not in _MOVING_TAGS
 
 
 def _is_private(address: str) -> bool:

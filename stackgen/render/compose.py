@@ -17,7 +17,6 @@ from stackgen.parts import (
     Gpu,
     Health,
     Joined,
-    Limits,
     Mount,
     Port,
     Secret,
@@ -106,7 +105,7 @@ def _service(plan: Plan, service: Service, digests: Mapping[str, str], spec_fold
         "restart": "no" if service.job else _RESTART,
         "stop_grace_period": f"{service.stop_seconds}s",
         **_locks(service),
-        **_limits(service.limits),
+        **_limits(service),
         "logging": _LOGGING,
         "labels": {STACK_LABEL: plan.name}
         | {f"{CONTENT_LABEL}.{file.path}": digests[file.path] for file in service.config_files},
@@ -182,15 +181,19 @@ def _locks(service: Service) -> dict[str, Any]:
     return locks | {"security_opt": ["no-new-privileges:true"]}
 
 
-def _limits(limits: Limits) -> dict[str, Any]:
-    """Processors as a quota: Docker refuses `cpus` where the host has fewer."""
-    entry: dict[str, Any] = {}
-    if limits.memory_gib is not None:
+def _limits(service: Service) -> dict[str, Any]:
+    """Processors as a quota: Docker refuses `cpus` where the host has fewer. What raw keys say in other words is left out."""
+    limits, entry = service.limits, dict[str, Any]()
+    raw = service.raw.get("deploy")
+    resources = raw.get("resources") if isinstance(raw, Mapping) else None
+    said = resources.get("limits") if isinstance(resources, Mapping) else None
+    said = {*(said or ()), *service.raw}
+    if limits.memory_gib is not None and "memory" not in said:
         whole = limits.memory_gib == int(limits.memory_gib)
         entry["mem_limit"] = f"{int(limits.memory_gib)}g" if whole else f"{math.ceil(limits.memory_gib * 1024)}m"
-    if limits.cpus is not None:
+    if limits.cpus is not None and "cpus" not in said:
         entry["cpu_quota"] = Note(round(limits.cpus * _CPU_PERIOD_MICROSECONDS), f"{limits.cpus:g} processors")
-    return entry | {"pids_limit": limits.pids}
+    return entry if "pids" in said else entry | {"pids_limit": limits.pids}
 
 
 def _bind(source: str, target: str, *, read_only: bool = True) -> dict[str, Any]:

@@ -92,7 +92,9 @@ class _Watch:
     @property
     def waiting(self) -> list[str]:
         over = {"healthy", "done", "failed"}
-        return [name for name in self.services if self.phases.get(name) not in over]
+        return [
+            name for name, service in self.services.items() if not service.dormant and self.phases.get(name) not in over
+        ]
 
 
 def up(
@@ -235,7 +237,7 @@ def _look(watch: _Watch) -> None:
         if known and state.is_ready and not watch.services[state.service].job:
             _recovered(watch, state.service)
         elif known and (grown or (state.is_dead and state.started_at)):
-            _ended(watch, state.service, state.id, state.exit_code)
+            _ended(watch, state.service, state.id, state.exit_code if state.is_dead else None)
         elif known and state.health == "unhealthy":
             watch.fail(state.service, _unhealthy(watch, state))
         elif state.status == "created":
@@ -248,8 +250,8 @@ def _recovered(watch: _Watch, service: str) -> None:
     watch.enter(service, "healthy")
 
 
-def _ended(watch: _Watch, service: str, identifier: str, exit_code: int) -> None:
-    """A job that ended well is done; everything else that ends has failed."""
+def _ended(watch: _Watch, service: str, identifier: str, exit_code: int | None) -> None:
+    """A job that ended well is done; everything else that ends has failed. Docker forgets the code where it starts again."""
     if service in watch.services and watch.services[service].job and exit_code == 0:
         watch.failures.pop(service, None)
         watch.enter(service, "done")
@@ -295,12 +297,14 @@ def _reason(watch: _Watch, service: str) -> str:
     return f"waits for {', '.join(pending)}" if pending else ""
 
 
-def _death(watch: _Watch, service: str, identifier: str, exit_code: int) -> NotHealthyError:
+def _death(watch: _Watch, service: str, identifier: str, exit_code: int | None) -> NotHealthyError:
     state = next((state for state in watch.docker.containers(watch.plan.name) if state.id == identifier), None)
     if state and state.out_of_memory:
         what = f"{service} was killed: this host is out of memory (exit code {_KILLED})"
     elif exit_code == _KILLED:
         what = f"{service} was killed (exit code {_KILLED})"
+    elif exit_code is None:
+        what = f"{service} ended, and Docker starts it again"
     else:
         what = f"{service} ended with exit code {exit_code}"
     return NotHealthyError(f"{what}{_log(watch, identifier)}", hint=_log_hint(watch, service))

@@ -91,7 +91,7 @@ class Spec(Strict):
         default_factory=dict,
         description="Where caches and data are kept, by kind; a volume of the stack where left out.",
     )
-    models: dict[Identifier, Model] = Field(description="The models, by id.")
+    models: dict[Identifier, Model] = Field(default_factory=dict, description="The models, by id.")
     endpoints: dict[Identifier, Endpoint] = Field(
         default_factory=dict, description="Servers that stackgen does not run, by id."
     )
