@@ -13,88 +13,19 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from stackgen.backing import litellm
 from stackgen.errors import DockerError, NotHealthyError, StackError
-from stackgen.parts import Service
 from stackgen.plan import Plan
 from stackgen.runtime import compose
 from stackgen.runtime.engine import SERVICE_LABEL, ContainerState, Docker, explained
-from stackgen.sources import printable
+from stackgen.runtime.watch import Progress, Watch, death, late, reason, tell_waits, unhealthy
 
 _LOOK_EVERY_SECONDS = 2.0
 _WORD_EVERY_SECONDS = 15.0
 _END_OF_COMPOSE_SECONDS = 20.0
-_LONGEST_DETAIL = 120
-_KILLED = 137
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """One line for whoever waits: a service entered a phase."""
-
-    service: str
-    phase: str
-    seconds: float
-    detail: str = ""
-
-
-@dataclass
-class _Watch:
-    """What is known while waiting."""
-
-    plan: Plan
-    docker: Docker
-    report: Callable[[Progress], None]
-    mask: Callable[[str], str]
-    began: float = field(default_factory=time.monotonic)
-    phases: dict[str, str] = field(default_factory=dict)
-    before: dict[str, int] = field(default_factory=dict)
-    """Restart counts of the containers that were there before."""
-    started: set[str] = field(default_factory=set)
-    """Containers that were started meanwhile."""
-    failures: dict[str, NotHealthyError] = field(default_factory=dict)
-    """What failed while the rest goes on, by service."""
-    compose_done: bool = False
-    compose_lines: list[str] = field(default_factory=list)
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.began
-
-    @cached_property
-    def services(self) -> Mapping[str, Service]:
-        return {service.name: service for service in self.plan.services}
-
-    @cached_property
-    def vital(self) -> frozenset[str]:
-        """Services without which nothing answers: the gateway, and whatever another one cannot start without."""
-        needs = (need for service in self.plan.services for need in service.needs if need.required)
-        return frozenset({litellm.NAME, *(need.service for need in needs)})
-
-    def enter(self, service: str, phase: str, detail: str = "") -> None:
-        if service in self.services and self.phases.get(service) not in {phase, "healthy", "done"}:
-            self.phases[service] = phase
-            self.report(Progress(service=service, phase=phase, seconds=self.seconds, detail=detail))
-
-    def fail(self, service: str, error: NotHealthyError) -> None:
-        """Go on without a service where that makes sense: one dead engine leaves the others answering."""
-        if service in self.vital:
-            raise error
-        self.failures.setdefault(service, error)
-        self.enter(service, "failed", error.message.partition(";")[0])
-
-    @property
-    def waiting(self) -> list[str]:
-        over = {"healthy", "done", "failed"}
-        return [
-            name for name, service in self.services.items() if not service.dormant and self.phases.get(name) not in over
-        ]
 
 
 def up(
@@ -124,7 +55,7 @@ def up(
             others can do without it, they are brought up first.
         DockerError: Compose or the engine refuses.
     """
-    watch = _Watch(plan, docker, report, mask)
+    watch = Watch(plan, docker, report, mask)
     present = docker.containers(plan.name)
     watch.before = {state.id: state.restarts for state in present}
     secret_names = [secret.name for secret in plan.secrets]
@@ -175,7 +106,7 @@ def _outdated(plan: Plan, folder: Path, present: list[ContainerState]) -> list[s
     return found
 
 
-def _follow(watch: _Watch, news: queue.Queue[tuple[str, Any]], limit: float) -> None:
+def _follow(watch: Watch, news: queue.Queue[tuple[str, Any]], limit: float) -> None:
     next_look = 0.0
     next_word = _WORD_EVERY_SECONDS
     while True:
@@ -189,13 +120,13 @@ def _follow(watch: _Watch, news: queue.Queue[tuple[str, Any]], limit: float) -> 
             _raise_failures(watch)
             return
         if watch.seconds > limit:
-            raise _late(watch, limit)
+            raise late(watch, limit)
         if watch.seconds >= next_word:
-            _tell_waits(watch)
+            tell_waits(watch)
             next_word = watch.seconds + _WORD_EVERY_SECONDS
 
 
-def _hear(watch: _Watch, kind: str, item: Any) -> None:
+def _hear(watch: Watch, kind: str, item: Any) -> None:
     if kind == "event":
         _hear_event(watch, item)
     elif kind == "compose":
@@ -214,7 +145,7 @@ def _hear(watch: _Watch, kind: str, item: Any) -> None:
         raise _compose_failure(watch)
 
 
-def _hear_event(watch: _Watch, event: Mapping[str, Any]) -> None:
+def _hear_event(watch: Watch, event: Mapping[str, Any]) -> None:
     attributes = event["Actor"]["Attributes"]
     service, identifier = attributes.get(SERVICE_LABEL, ""), event["Actor"]["ID"]
     action = str(event["Action"])
@@ -227,7 +158,7 @@ def _hear_event(watch: _Watch, event: Mapping[str, Any]) -> None:
         _ended(watch, service, identifier, int(attributes.get("exitCode", -1)))
 
 
-def _look(watch: _Watch) -> None:
+def _look(watch: Watch) -> None:
     """One pass over all containers: what the events did not tell."""
     for state in watch.docker.containers(watch.plan.name):
         if state.service not in watch.services:
@@ -239,27 +170,27 @@ def _look(watch: _Watch) -> None:
         elif known and (grown or (state.is_dead and state.started_at)):
             _ended(watch, state.service, state.id, state.exit_code if state.is_dead else None)
         elif known and state.health == "unhealthy":
-            watch.fail(state.service, _unhealthy(watch, state))
+            watch.fail(state.service, unhealthy(watch, state))
         elif state.status == "created":
-            watch.enter(state.service, "created", _reason(watch, state.service))
+            watch.enter(state.service, "created", reason(watch, state.service))
 
 
-def _recovered(watch: _Watch, service: str) -> None:
+def _recovered(watch: Watch, service: str) -> None:
     """It is healthy, perhaps after Docker started it again."""
     watch.failures.pop(service, None)
     watch.enter(service, "healthy")
 
 
-def _ended(watch: _Watch, service: str, identifier: str, exit_code: int | None) -> None:
+def _ended(watch: Watch, service: str, identifier: str, exit_code: int | None) -> None:
     """A job that ended well is done; everything else that ends has failed. Docker forgets the code where it starts again."""
     if service in watch.services and watch.services[service].job and exit_code == 0:
         watch.failures.pop(service, None)
         watch.enter(service, "done")
     else:
-        watch.fail(service, _death(watch, service, identifier, exit_code))
+        watch.fail(service, death(watch, service, identifier, exit_code))
 
 
-def _raise_failures(watch: _Watch) -> None:
+def _raise_failures(watch: Watch) -> None:
     found = list(watch.failures.items())
     if not found:
         return
@@ -269,79 +200,10 @@ def _raise_failures(watch: _Watch) -> None:
     raise NotHealthyError(message, hint=hint)
 
 
-def _tell_waits(watch: _Watch) -> None:
-    """Say for each service why it is not ready yet: whom it waits for, or what it logged last."""
-    states = {state.service: state for state in watch.docker.containers(watch.plan.name)}
-    for service in watch.waiting:
-        state = states.get(service)
-        detail = _reason(watch, service)
-        if state is not None and state.status == "running":
-            lines = watch.docker.log_tail(state.id, 1)
-            detail = _short(_clean(watch, lines[-1])) if lines else "it has logged nothing yet"
-        elif state is None:
-            detail = detail or "its image is being fetched"
-        watch.report(Progress(service=service, phase="waiting", seconds=watch.seconds, detail=detail))
-
-
-def _clean(watch: _Watch, text: str) -> str:
-    """What a container wrote, without secrets and without what would play with the terminal."""
-    return printable(watch.mask(" ".join(text.splitlines()).strip()))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_DETAIL else f"{text[: _LONGEST_DETAIL - 1]}…"
-
-
-def _reason(watch: _Watch, service: str) -> str:
-    pending = [need.service for need in watch.services[service].needs if need.service in watch.waiting]
-    return f"waits for {', '.join(pending)}" if pending else ""
-
-
-def _death(watch: _Watch, service: str, identifier: str, exit_code: int | None) -> NotHealthyError:
-    state = next((state for state in watch.docker.containers(watch.plan.name) if state.id == identifier), None)
-    if state and state.out_of_memory:
-        what = f"{service} was killed: this host is out of memory (exit code {_KILLED})"
-    elif exit_code == _KILLED:
-        what = f"{service} was killed (exit code {_KILLED})"
-    elif exit_code is None:
-        what = f"{service} ended, and Docker starts it again"
-    else:
-        what = f"{service} ended with exit code {exit_code}"
-    return NotHealthyError(f"{what}{_log(watch, identifier)}", hint=_log_hint(watch, service))
-
-
-def _unhealthy(watch: _Watch, state: ContainerState) -> NotHealthyError:
-    probe = f"; its health check says: {_clean(watch, state.last_probe)[-300:]}" if state.last_probe else ""
-    return NotHealthyError(
-        f"{state.service} is unhealthy{probe}{_log(watch, state.id)}", hint=_log_hint(watch, state.service)
-    )
-
-
-def _late(watch: _Watch, limit: float) -> NotHealthyError:
-    _tell_waits(watch)
-    parts = [f"{name} ({watch.phases.get(name, 'not created')})" for name in watch.waiting]
-    what = (
-        f"not healthy after {limit:.0f} s: {', '.join(parts)}" if parts else f"Compose did not end within {limit:.0f} s"
-    )
-    return NotHealthyError(
-        what, hint="the containers go on; look with `stackgen status`, or allow more with --timeout or `start_seconds:`"
-    )
-
-
-def _compose_failure(watch: _Watch) -> StackError:
+def _compose_failure(watch: Watch) -> StackError:
     said = watch.mask(compose.tail(watch.compose_lines))
     failure = explained(said)
     return DockerError(failure.message, hint=failure.hint or "`stackgen status` shows what is there")
-
-
-def _log(watch: _Watch, identifier: str) -> str:
-    lines = watch.docker.log_tail(identifier)
-    text = "\n".join(f"  | {_clean(watch, line)}" for line in lines)
-    return f"; the end of its log:\n{text}" if text else "; it logged nothing"
-
-
-def _log_hint(watch: _Watch, service: str) -> str:
-    return f"the other services go on; the whole log: docker compose -p {watch.plan.name} logs {service}"
 
 
 def _pump_events(stream: Iterator[Any], news: queue.Queue[tuple[str, Any]]) -> None:
