@@ -252,11 +252,11 @@ def _differs(path: Path, text: str) -> bool:
 
 def _holds_data(plan: Plan, storage: str) -> bool:
     """Whether data waits in a storage; on a machine without an engine no volume does."""
-    place = plan.places.get(storage)
-    if place and place.path:
-        folder = Path(place.path)
+    where = plan.kept_in(storage)
+    if where.startswith("/"):
+        folder = Path(where)
         return folder.is_dir() and any(folder.iterdir())
     try:
-        return runtime.connect().has_volume(place.volume if place and place.volume else f"{plan.name}_{storage}")
+        return runtime.connect().has_volume(where)
     except StackError:
         return False

@@ -44,6 +44,10 @@ def test_a_model_for_something_else_or_from_somewhere_else_is_refused(tmp_path, 
     [
         ("nobody/knows-this", "vllm", "vision"),
         ("gpt2", "vllm", "completion"),
+        ("unsloth/Qwen3-0.6B-GGUF:Q4_K_M", "vllm", "chat"),
+        ("s3://bucket/folder/model", "vllm", "chat"),
+        ("registry.local:5000/team/llama3:8b", "ollama", "chat"),
+        ("_owner/model", "infinity", "embedding"),
         ("/models/folder of mine", "vllm", "chat"),
         ("hf.co/bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M", "ollama", "chat"),
         ("user/own:latest", "ollama", "embedding"),
@@ -57,7 +61,44 @@ def test_what_nobody_knows_is_believed(tmp_path, source, engine, modality):
 def test_a_context_may_be_longer_than_the_model_where_flags_make_it_so(tmp_path):
     longer = SMALL.replace("    modalities: [chat]\n", "    modalities: [chat]\n    context: 50000\n")
     assert "takes 40960 tokens, and 50000 are asked for" in refused(tmp_path, longer)[0]
-    plan_of(tmp_path, longer.replace("50000\n", "50000\n    extra_args: [--hf-overrides, '{\"rope_scaling\": {}}']\n"))
+    for lifted in (
+        "extra_args: [--hf-overrides, '{}']",
+        'extra_args: ["--hf-overrides.max_position_embeddings=65536"]',
+        'environment: {VLLM_ALLOW_LONG_MAX_MODEL_LEN: "1"}',
+    ):
+        plan_of(tmp_path, longer.replace("50000\n", f"50000\n    {lifted}\n"))
+
+
+def test_the_same_weights_have_one_context_in_one_process(tmp_path):
+    entry = "  %s: {source: 'qwen3:1.7b', engine: ollama, modalities: [chat], context: %s%s}\n"
+    text = HEAD + entry % ("one", 4096, "") + entry % ("two", 8192, "")
+    assert "has the same weights in the instance `ollama` with another context, 4096" in refused(tmp_path, text)[0]
+    plan_of(tmp_path, HEAD + entry % ("one", 4096, "") + entry % ("two", 8192, ", instance: own"))
+
+
+@pytest.mark.parametrize(
+    ("source", "cards", "possible"),
+    [("Qwen/Qwen2.5-7B-Instruct", 2, True), ("Qwen/Qwen2.5-7B-Instruct", 3, False), ("nobody/knows", 3, True)],
+)
+def test_cards_that_cannot_share_the_heads_are_refused(tmp_path, source, cards, possible):
+    gpus = "".join(f"  a{number}: {{card: a100-80gb, index: {number}}}\n" for number in range(cards))
+    named = ", ".join(f"a{number}" for number in range(cards))
+    model = f"  one: {{source: {source}, engine: vllm, modalities: [chat], gpus: [{named}]}}\n"
+    text = f"version: 1\nname: heads\nprofiles: [nvidia]\ngpus:\n{gpus}models:\n{model}"
+    if possible:
+        assert plan_of(tmp_path, text).instances[0].tensor_parallel == cards
+    else:
+        assert refused(tmp_path, text) == [f"{cards} cards cannot share the attention heads of {source} evenly"]
+
+
+def test_fallbacks_for_everything_that_cannot_answer_everything_are_told(tmp_path):
+    def warned(gateway):
+        return any(
+            "`default_fallbacks` catch every failure" in text for text in plan_of(tmp_path, SMALL + gateway).warnings
+        )
+
+    assert warned("gateway: {default_fallbacks: [chat]}\n")
+    assert not warned("gateway: {fallbacks: {}}\n")
 
 
 AMD = """\

@@ -18,7 +18,8 @@ def composed(folder, text):
     ("keys", "job", "dormant"),
     [
         ('restart: "no"', True, False),
-        ('restart: "on-failure:3"', True, False),
+        ('restart: "no", healthcheck: {test: [CMD, x]}', False, False),
+        ('restart: "on-failure:3"', False, False),
         ("restart: always", False, False),
         ("profiles: [debug]", False, True),
         ("command: [x]", False, False),

@@ -91,6 +91,7 @@ def test_ollama_is_told_the_longest_context_and_the_gateway_that_of_each_model(t
     assert found == {
         "OLLAMA_CONTEXT_LENGTH": "8192",
         "OLLAMA_NUM_PARALLEL": "3",
+        "OLLAMA_NOPRUNE": "1",
         "OLLAMA_NO_CLOUD": "1",
         "OLLAMA_KEEP_ALIVE": "-1",
         "OLLAMA_MAX_LOADED_MODELS": "2",

@@ -265,3 +265,23 @@ def test_the_runbook_tells_how_to_ask_each_modality(every_modality):
     assert spoken[-2:] == ["--output", "speech.wav"]
     assert json.loads(spoken[spoken.index("-d") + 1])["voice"] == "thorsten"
     assert json.loads(commands["completions"][-1])["prompt"]
+
+
+def test_models_of_one_process_that_share_a_name_are_asked_one_by_one(tmp_path):
+    entry = "  %s: {source: %s, engine: ollama, modalities: [chat], public_names: [small]}\n"
+    models = entry % ("a", '"llama3.2:3b"') + entry % ("b", '"qwen2.5:1.5b"')
+    shared = plan_of(tmp_path, f"version: 1\nname: shared\nprofiles: [cpu]\nmodels:\n{models}")
+    host = []
+
+    def answered_by(identifier):
+        def breaks(request):
+            by_name = request.headers and request.body["model"] == "small"
+            headers = {"x-litellm-model-id": identifier, "x-litellm-attempted-fallbacks": "0"}
+            return replace(good(request), headers=headers) if by_name else None
+
+        return breaks
+
+    for identifier in ("a@ollama", "b@ollama"):
+        results = smoke.run(shared, transport(host, answered_by(identifier)), transport(), KEYS)
+        assert [result for result in results if not result.ok and result.hop is Hop.GATEWAY] == []
+    assert {request.body["model"] for request in host if request.headers} == {"a@ollama", "b@ollama", "small"}

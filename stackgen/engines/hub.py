@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from stackgen.parts import Arg, Instance, Secret, SecretKind, ServedModel, Storage
 from stackgen.sources import Path, describe
 
-_HUB_ID = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*")
+_HUB_ID = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*/)?[A-Za-z0-9_][A-Za-z0-9._-]*")
 HUGGINGFACE = Storage(name="huggingface", holds="model weights from the hub")
 HF_TOKEN = Secret(name="HF_TOKEN", purpose="reads gated models from the hub", kind=SecretKind.OPTIONAL)
 

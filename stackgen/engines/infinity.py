@@ -194,6 +194,7 @@ ENGINE = Engine(
             "--url-prefix": "the gateway calls Infinity at its root",
         }
     ),
+    longer_by=frozenset(),
     process_options=frozenset(),
     fetches=False,
     memory_share="",

@@ -67,8 +67,8 @@ def host_limits(instance: Instance, reserved_gib: float | None = 0.0) -> Limits:
             own size decides.
     """
     locks = known.locks(instance.image.family)
-    words = {word.partition("=")[0].replace("_", "-") for served in instance.models for word in served.model.extra_args}
-    if reserved_gib is None or words & locks.host_memory_flags:
+    given = {flag for served in instance.models for flag in served.flags_given}
+    if reserved_gib is None or given & locks.host_memory_flags:
         return Limits(memory_gib=None, pids=locks.pids)
     further = max(0, len(instance.gpus) - 1) * locks.memory_gib_each_further_card
     total = locks.memory_gib + further + _weights_on_host_gib(instance) + reserved_gib

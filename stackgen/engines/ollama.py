@@ -7,7 +7,7 @@ https://docs.ollama.com
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -48,7 +48,9 @@ _CACHE_BYTES = MappingProxyType({"f16": 2.0, "q8_0": 1.0625, "q4_0": 0.5625})
 """Bytes of a number in the cache, scales of its blocks of 32 numbers included."""
 _PROCESS_GIB, _GRAPH_GIB = 0.5, 0.5
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){0,3}(:[A-Za-z0-9_][A-Za-z0-9._-]*)?")
+_NAME = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]*((:[0-9]{1,5})?(/[A-Za-z0-9_][A-Za-z0-9._-]*){1,3})?(:[A-Za-z0-9_][A-Za-z0-9._-]*)?"
+)
 
 Duration = Annotated[str, StringConstraints(pattern=r"^(-1|[0-9]{1,6}(ms|s|m|h)?)$")]
 
@@ -74,6 +76,16 @@ def complaints(served: ServedModel) -> Iterator[tuple[Path, str, str]]:
     if not _NAME.fullmatch(served.model.source):
         message = f"{describe(served.model.source)} is no name of a model for Ollama"
         yield ("source",), message, "write name:tag as in its library, or hf.co/owner/model:quantisation"
+
+
+_VARIABLES: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("keep_alive", "OLLAMA_KEEP_ALIVE", str),
+    ("max_loaded_models", "OLLAMA_MAX_LOADED_MODELS", str),
+    ("kv_cache_type", "OLLAMA_KV_CACHE_TYPE", str),
+    ("flash_attention", "OLLAMA_FLASH_ATTENTION", lambda value: str(int(value))),
+    ("gpu_overhead_gib", "OLLAMA_GPU_OVERHEAD", lambda value: str(int(value * memory.GIB))),
+)
+"""Options of the process, the variables that carry them, and how these spell a value."""
 
 
 def need(instance: Instance, _card: Card, tensor_parallel: int) -> Need | None:
@@ -149,7 +161,6 @@ def _parameters(served: ServedModel) -> Mapping[str, Value]:
 
 def _environment(instance: Instance) -> dict[str, Arg]:
     """The server's settings; what one model says counts for the process, and models that disagree were refused."""
-    first = instance.models[0]
     longest = max(instance.models, key=lambda served: served.model.context or _CONTEXT)
     busiest = max(instance.models, key=lambda served: served.model.concurrency or 1)
     variables = {
@@ -161,29 +172,16 @@ def _environment(instance: Instance) -> dict[str, Arg]:
         "OLLAMA_NUM_PARALLEL": Arg(
             value=str(busiest.model.concurrency or 1), path=(*busiest.path, "concurrency"), why="one request at a time"
         ),
+        "OLLAMA_NOPRUNE": Arg(value="1", why="a restart must not throw away what a job is fetching"),
         "OLLAMA_NO_CLOUD": Arg(value="1", why="no model of this name runs anywhere else"),
     }
-    for option, variable in (
-        ("keep_alive", "OLLAMA_KEEP_ALIVE"),
-        ("max_loaded_models", "OLLAMA_MAX_LOADED_MODELS"),
-        ("kv_cache_type", "OLLAMA_KV_CACHE_TYPE"),
-    ):
-        value = _process_option(instance, option)
-        if value is not None:
-            owner = next(served for served in instance.models if served.value(f"options.{option}") is not None)
-            variables[variable] = Arg(value=str(value), path=(*owner.path, "options", option))
-    flash = _process_option(instance, "flash_attention")
-    if flash is not None or _process_option(instance, "kv_cache_type") not in (None, "f16"):
-        variables["OLLAMA_FLASH_ATTENTION"] = Arg(
-            value="0" if flash is False else "1",
-            path=(*first.path, "options", "flash_attention"),
-            why="the cache needs it",
-        )
-    overhead = _process_option(instance, "gpu_overhead_gib")
-    if overhead is not None:
-        variables["OLLAMA_GPU_OVERHEAD"] = Arg(
-            value=str(int(overhead * memory.GIB)), path=(*first.path, "options", "gpu_overhead_gib")
-        )
+    for option, variable, spelled in _VARIABLES:
+        owner = _owner(instance, option)
+        if owner is not None:
+            value = spelled(owner.value(f"options.{option}"))
+            variables[variable] = Arg(value=value, path=(*owner.path, "options", option))
+    if _process_option(instance, "kv_cache_type") not in (None, "f16"):
+        variables.setdefault("OLLAMA_FLASH_ATTENTION", Arg(value="1", why="the cache needs it"))
     for served in instance.models:
         for name, text in served.model.environment.items():
             variables[name] = Arg(value=text, path=(*served.path, "environment", name))
@@ -194,7 +192,7 @@ def _loaded_gib(instance: Instance) -> list[tuple[float, float]] | None:
     """Weights and cache of the models that are loaded together, the largest ones; None where one is not known."""
     number_bytes = _CACHE_BYTES[_process_option(instance, "kv_cache_type") or "f16"]
     sizes: list[tuple[float, float]] = []
-    for served in instance.models:
+    for served in {served.model.source: served for served in instance.models}.values():
         known = facts.models().get(served.model.source)
         if known is None:
             return None
@@ -212,9 +210,14 @@ def _slots(instance: Instance) -> int:
     return max(served.model.concurrency or 1 for served in instance.models)
 
 
-def _process_option(instance: Instance, name: str) -> Any:
-    """What the first model says that says anything."""
-    return next((value for served in instance.models if (value := getattr(served.options, name)) is not None), None)
+def _owner(instance: Instance, option: str) -> ServedModel | None:
+    """The first model that says anything about an option of the process."""
+    return next((served for served in instance.models if served.value(f"options.{option}") is not None), None)
+
+
+def _process_option(instance: Instance, option: str) -> Any:
+    owner = _owner(instance, option)
+    return owner.value(f"options.{option}") if owner else None
 
 
 ENGINE = Engine(
@@ -230,6 +233,7 @@ ENGINE = Engine(
     secrets=(),
     flag_options=frozenset(),
     own_flags=MappingProxyType({}),
+    longer_by=frozenset(),
     process_options=frozenset(Options.model_fields),
     fetches=True,
     memory_share="",

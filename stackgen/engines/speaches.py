@@ -192,6 +192,7 @@ ENGINE = Engine(
     secrets=(API_KEY, hub.HF_TOKEN),
     flag_options=frozenset(),
     own_flags=MappingProxyType({}),
+    longer_by=frozenset(),
     process_options=frozenset({"compute_type", "keep_loaded_seconds"}),
     fetches=True,
     memory_share="",

@@ -40,6 +40,8 @@ class ModelFacts:
     layers: int
     hidden_size: int
     intermediate_size: int
+    attention_heads: int
+    """0 where the source does not say it."""
     kv_heads: int
     head_dim: int
     experts_per_token: int
@@ -153,7 +155,7 @@ def cards() -> Mapping[str, Card]:
 @cache
 def models() -> Mapping[str, ModelFacts]:
     """Every known model by hub id."""
-    numbers = ("layers", "hidden_size", "intermediate_size", "kv_heads", "head_dim", "experts_per_token",
+    numbers = ("layers", "hidden_size", "intermediate_size", "attention_heads", "kv_heads", "head_dim", "experts_per_token",
                "moe_intermediate_size", "vocabulary_size", "longest_context")  # fmt: skip
     return MappingProxyType(
         {

@@ -38,6 +38,8 @@ class Engine:
     """Options that become flags of the same name, but not by the table `flags`."""
     own_flags: Mapping[str, str]
     """Flags that stackgen writes itself, with what to do instead of giving them in `extra_args`."""
+    longer_by: frozenset[str]
+    """Flags and variables with which it takes more tokens than a model was trained for."""
     process_options: frozenset[str]
     """Options that a process has only once, so that its models must agree on them."""
     fetches: bool

@@ -32,6 +32,12 @@ class ServedModel:
         """Where the model stands in the spec."""
         return ("models", self.id)
 
+    @property
+    def flags_given(self) -> frozenset[str]:
+        """Names of the flags in `extra_args`: `--a_b.c=v` is --a-b."""
+        words = (word.partition("=")[0] for word in self.model.extra_args if word.startswith("-"))
+        return frozenset(word.replace("_", "-").partition(".")[0] for word in words)
+
     def value(self, dotted: str) -> Any:
         """A setting by its path below the model: `context`, `options.dtype`; `id` is the model's key."""
         if dotted == "id":

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from stackgen.errors import Place, Problem
 from stackgen.parts import Engine, Gpu, Instance, Need
 from stackgen.plan.model import CardPlan, CardUse
+from stackgen.plan.model_checks import longest_context
 from stackgen.sources import Layer, Loaded, Path
 
 RESERVE_GIB = 1.0
@@ -82,6 +83,7 @@ def _too_small(loaded: Loaded, gpu: Gpu, use: CardUse, instance: Instance, engin
         return Problem(place, message, f"write `{option}: {enough:.2f}` or more under `options` of `{served.id}`")
     if served.model.context and room > 0:
         largest = int(served.model.context * room / need.cache_gib) // _CONTEXT_STEP * _CONTEXT_STEP
+        largest = min(largest, longest_context(served, engine) or largest)
         return Problem(
             _written(loaded, (*served.path, "context")), message, f"`context: {largest}` of `{served.id}` fits"
         )

@@ -156,6 +156,7 @@ def _differences(
 ) -> Iterator[Problem]:
     """Models of one process must agree on what the process has only once: cards, image, variables, some options."""
     first = members[0]
+    yield from _contexts(loaded, name, members)
     variables: dict[tuple[str, str], tuple[str, str]] = {}
     options = (f"options.{option}" for option in sorted(engine.process_options))
     for field in ("image", "build", "publish", "mounts", "overrides", *options):
@@ -194,3 +195,14 @@ def _disagreements(loaded: Loaded, name: str, members: list[ServedModel], field:
             )
             message = f"`{what}` {both} in `{first.id}`, which shares the instance `{name}`"
             yield Problem(place, message, "give both the same, or different `instance` names")
+
+
+def _contexts(loaded: Loaded, name: str, members: list[ServedModel]) -> Iterator[Problem]:
+    """One set of weights cannot be loaded with two contexts: each request would load it anew."""
+    seen: dict[str, ServedModel] = {}
+    for member in members:
+        other = seen.setdefault(member.model.source, member)
+        if other.model.context != member.model.context:
+            place = loaded.place((*member.path, "context"))
+            message = f"`{other.id}` has the same weights in the instance `{name}` with another context, {other.model.context}"
+            yield Problem(place, message, "give both the same context, or different `instance` names")

@@ -80,10 +80,10 @@ class Plan:
         found = {mount.storage.name: mount.storage for service in self.services for mount in service.mounts}
         return tuple(found[name] for name in sorted(found))
 
-    def kept_in(self, storage: Storage) -> str:
+    def kept_in(self, storage: str) -> str:
         """The folder or the volume that holds a storage, as Docker calls it."""
-        place = self.places.get(storage.name)
-        return (place and (place.path or place.volume)) or f"{self.name}_{storage.name}"
+        place = self.places.get(storage)
+        return (place and (place.path or place.volume)) or f"{self.name}_{storage}"
 
     @cached_property
     def shared_names(self) -> frozenset[str]:

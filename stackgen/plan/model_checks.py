@@ -21,8 +21,6 @@ _KINDS = MappingProxyType(
         "vlm": "reads pictures and writes text",
     }
 )
-_LONGER_BY = frozenset({"--hf-overrides", "--rope-scaling", "--rope-theta"})
-"""Flags with which a model takes more than it was trained for."""
 
 
 def problems(loaded: Loaded, instance: Instance, engine: Engine) -> Iterator[Problem]:
@@ -31,7 +29,7 @@ def problems(loaded: Loaded, instance: Instance, engine: Engine) -> Iterator[Pro
         for below, message, hint in engine.complaints(served):
             yield Problem(loaded.place((*served.path, *below)), message, hint)
         yield from _kind_problems(loaded, served)
-        yield from _length_problems(loaded, served)
+        yield from _length_problems(loaded, served, engine)
         yield from _value_problems(loaded, served, engine, instance.image.version)
 
 
@@ -47,19 +45,21 @@ def _kind_problems(loaded: Loaded, served: ServedModel) -> Iterator[Problem]:
             yield Problem(place, message, f"this one is for {' or '.join(fitting)}")
 
 
-def _length_problems(loaded: Loaded, served: ServedModel) -> Iterator[Problem]:
+def longest_context(served: ServedModel, engine: Engine) -> int | None:
+    """Tokens that a model takes at most; None where nobody knows, or where the spec lifts the limit."""
     known = facts.models().get(served.model.source)
-    words = {word.partition("=")[0].replace("_", "-") for word in served.model.extra_args}
-    if not known or not known.longest_context or not served.model.context or words & _LONGER_BY:
-        return
-    if served.model.context > known.longest_context:
+    if not known or engine.longer_by & {*served.flags_given, *served.model.environment}:
+        return None
+    return known.longest_context or None
+
+
+def _length_problems(loaded: Loaded, served: ServedModel, engine: Engine) -> Iterator[Problem]:
+    longest = longest_context(served, engine)
+    if longest and served.model.context and served.model.context > longest:
         place = loaded.place((*served.path, "context"))
-        message = (
-            f"{served.model.source} takes {known.longest_context} tokens, and {served.model.context} are asked for"
-        )
-        yield Problem(
-            place, message, f"`context: {known.longest_context}` is the most; longer only by `--hf-overrides`"
-        )
+        message = f"{served.model.source} takes {longest} tokens, and {served.model.context} are asked for"
+        lifted = f"; more only by {' or '.join(sorted(engine.longer_by))}" if engine.longer_by else ""
+        yield Problem(place, message, f"`context: {longest}` is the most{lifted}")
 
 
 def _value_problems(loaded: Loaded, served: ServedModel, engine: Engine, version: str) -> Iterator[Problem]:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stackgen.parts import Exposure, Service
 from stackgen.plan.raw import spelled
-from stackgen.sources import printable
+from stackgen.sources import Path, printable
 
 _POWERFUL = frozenset({"ALL", "SYS_ADMIN", "SYS_MODULE", "SYS_PTRACE", "NET_ADMIN"})
 _VOLUME = re.compile(r"[A-Za-z0-9._-]+")
@@ -64,6 +65,16 @@ def published(tree: Mapping[str, Any]) -> Iterator[tuple[int, str, int]]:
             number = rest
         if str(number).isdigit() and (protocol or "tcp") == "tcp":
             yield position, spelled(address).strip("[]") or _ANY, int(number)
+
+
+def host_ports(service: Service) -> Iterator[tuple[str, int, Path]]:
+    """Address, port and place in the spec of each host port; raw ports stand in the place of rendered ones."""
+    if "ports" in service.raw:
+        yield from ((address, number, ()) for _, address, number in published(service.raw))
+        return
+    for port in service.ports:
+        if port.exposure is not Exposure.INTERNAL:
+            yield port.address, port.published, port.path
 
 
 def _on_all_interfaces(port: Any) -> bool:

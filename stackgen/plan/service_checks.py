@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from stackgen.errors import Problem
-from stackgen.parts import Exposure, Instance, Service, Storage
+from stackgen.parts import Instance, Service, Storage
 from stackgen.plan import openings
 from stackgen.plan.names import reached
 from stackgen.sources import Loaded, Path, describe, nearest
@@ -56,9 +56,7 @@ class Services:
             for position, address, number in openings.published(service.raw):
                 yield address, number, (*self._raw_path(service, "ports"), position)
             return
-        for port in service.ports:
-            if port.exposure is not Exposure.INTERNAL:
-                yield port.address, port.published, port.path
+        yield from openings.host_ports(service)
 
     def _name_problems(self) -> Iterator[Problem]:
         names = [service.name for service in self.services]
@@ -80,6 +78,7 @@ class Services:
             if needed not in names:
                 place = self.loaded.place((*self._raw_path(service, "depends_on"), needed), of_key=True)
                 yield Problem(place, f"the stack has no service {describe(needed)}", nearest(needed, names))
+        yield from self._condition_problems(service)
         if service.raw.get("profiles") and service.name not in self.spec.services:
             place = self.loaded.place(self._raw_path(service, "profiles"), of_key=True)
             yield Problem(place, f"the stack needs {service.name}, and Compose would leave it out", "drop the line")
@@ -93,6 +92,21 @@ class Services:
                 place = self.loaded.place(self._raw_path(service, "volumes"))
                 hint = "letters, digits, `_`, `.` and `-`; a folder of the host begins with `/`"
                 yield Problem(place, f"{describe(name)} is no name of a volume", hint)
+
+    def _condition_problems(self, service: Service) -> Iterator[Problem]:
+        """Conditions that a service of the stack can never meet; Compose ends the whole start over them."""
+        own = {other.name: other for other in self.services if other.name not in self.spec.services}
+        for needed, wanted in (service.raw.get("depends_on") or {}).items():
+            condition, other = str((wanted or {}).get("condition", "")), own.get(needed)
+            if other is None:
+                continue
+            healthless = condition == "service_healthy" and not other.health and "healthcheck" not in other.raw
+            endless = condition == "service_completed_successfully" and not other.job
+            if healthless or endless:
+                place = self.loaded.place((*self._raw_path(service, "depends_on"), needed))
+                what = "has no health check" if healthless else "goes on and never completes"
+                right = "service_completed_successfully" if healthless else "service_healthy"
+                yield Problem(place, f"{needed} {what}, so {condition} never comes", f"write {right}")
 
     def _circle_problems(self) -> Iterator[Problem]:
         """Services that wait for each other; Compose refuses all of them."""

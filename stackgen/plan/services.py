@@ -31,8 +31,6 @@ from stackgen.spec import ExtraService, Spec
 _LARGEST_FILE_BYTES = 256 * 1024
 _START_SECONDS = 300
 _PIDS = 4096
-_ENDS = ("no", "on-failure")
-"""Restart policies of services that end when they have done their work."""
 _LOOPBACK = ("127.0.0.1", "::1")
 
 
@@ -93,7 +91,7 @@ class Shop:
                 limits=Limits(memory_gib=None, pids=_PIDS),
                 start_budget_seconds=_START_SECONDS,
                 networks=(CLIENT_NETWORK,),
-                job=str(raw.get("restart", "")).startswith(_ENDS),
+                job=raw.get("restart") == "no" and "healthcheck" not in raw,
                 dormant=bool(raw.get("profiles")),
                 raw=raw,
             )

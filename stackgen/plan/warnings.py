@@ -9,6 +9,7 @@ from typing import Any
 
 from stackgen import facts
 from stackgen.parts import Exposure, Instance, Service
+from stackgen.plan import names
 from stackgen.plan.model import CardPlan
 from stackgen.plan.openings import dangers
 from stackgen.spec import Spec
@@ -36,6 +37,11 @@ def of_stack(found: list[Instance], plans: list[CardPlan], spec: Spec, services:
             f"with `routing: {_ROUTING_WITHOUT_LIMITS}` limits of rpm and tpm only weigh deployments against each other; "
             "`pre_call_checks: true` lets the gateway refuse what is above rpm"
         )
+    kinds = names.kinds(spec)
+    defaults = {kinds.get(name, "") for name in spec.gateway.default_fallbacks} - {""}
+    if defaults and defaults != set(kinds.values()):
+        others = ", ".join(sorted(set(kinds.values()) - defaults))
+        yield f"`default_fallbacks` catch every failure, of {others} too, which they cannot answer: name them under `fallbacks`"
     yield from _own_images(spec)
     yield from _literal_secrets(spec)
     if spec.gateway.cache == "semantic":

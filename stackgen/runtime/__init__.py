@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stackgen.runtime import compose, preflight
 from stackgen.runtime.engine import ContainerState, Docker, connect
-from stackgen.runtime.up import budget_seconds, up
+from stackgen.runtime.up import budgets_seconds, up
 from stackgen.runtime.watch import Progress
 
-__all__ = ["ContainerState", "Docker", "Progress", "budget_seconds", "compose", "connect", "preflight", "up"]
+__all__ = ["ContainerState", "Docker", "Progress", "budgets_seconds", "compose", "connect", "preflight", "up"]

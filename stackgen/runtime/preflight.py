@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from stackgen.errors import DockerError, StackError
-from stackgen.parts import Exposure, Port
 from stackgen.plan import Plan
+from stackgen.plan.openings import host_ports
 from stackgen.runtime import compose
 from stackgen.runtime.engine import Docker
 
@@ -60,20 +60,17 @@ def port_findings(plan: Plan, docker: Docker) -> Iterator[StackError]:
     """Host ports that somebody else holds: a container is named, a program of the host is not known to Docker."""
     owners = docker.port_owners()
     for service in plan.services:
-        for port in service.ports:
-            if port.exposure is Exposure.INTERNAL:
-                continue
-            project, container = _holder(owners, port)
-            reason = "" if container and project == plan.name else "taken" if container else _refusal(port)
+        for address, number, path in host_ports(service):
+            project, container = _holder(owners, address, number)
+            reason = "" if container and project == plan.name else "taken" if container else _refusal(address, number)
             if reason:
-                origin = plan.origin(port.path)
+                origin = plan.origin(path)
                 where = f" ({origin})" if origin else ""
                 holder = f"the container `{container}`" if container else "a program on this host"
                 taken = f"is taken by {holder}" if reason == "taken" else f"cannot be had: {reason}"
-                hint = f"stop it (`ss -ltnp 'sport = :{port.published}'` names it), or write another `port` under `gateway`"
-                yield DockerError(
-                    f"port {port.published} on {port.address} for {service.name}{where} {taken}", hint=hint
-                )
+                other = ".".join(str(part) for part in path) or f"services.{service.name}.compose.ports"
+                hint = f"stop it (`ss -ltnp 'sport = :{number}'` names it), or write another port: `{other}`"
+                yield DockerError(f"port {number} on {address} for {service.name}{where} {taken}", hint=hint)
 
 
 def place_findings(plan: Plan, docker: Docker) -> Iterator[StackError]:
@@ -135,25 +132,25 @@ def _is_local() -> bool:
     return os.environ.get("DOCKER_HOST", "unix://").startswith("unix://")
 
 
-def _holder(owners: Mapping[tuple[str, int], tuple[str, str]], port: Port) -> tuple[str, str]:
+def _holder(owners: Mapping[tuple[str, int], tuple[str, str]], address: str, number: int) -> tuple[str, str]:
     """Project and name of a container on the very address, or where one of the two is every address of its kind."""
-    every = "::" if ":" in port.address else "0.0.0.0"  # noqa: S104
-    for (address, number), owner in owners.items():
-        same_kind = (":" in address) == (":" in port.address)
-        if number == port.published and (address == port.address or (same_kind and every in (address, port.address))):
+    every = "::" if ":" in address else "0.0.0.0"  # noqa: S104
+    for (other, taken), owner in owners.items():
+        same_kind = (":" in other) == (":" in address)
+        if taken == number and (other == address or (same_kind and every in (other, address))):
             return owner
     return "", ""
 
 
-def _refusal(port: Port) -> str:
+def _refusal(address: str, number: int) -> str:
     """Why this very address and port cannot be bound; empty where they can."""
-    family = socket.AF_INET6 if ":" in port.address else socket.AF_INET
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
-            probe.bind((port.address, port.published))
+            probe.bind((address, number))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 return "taken"

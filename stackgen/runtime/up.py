@@ -62,7 +62,7 @@ def up(
     outdated = _outdated(plan, folder, present)
     if outdated:
         compose.stop(folder, secret_names, outdated)
-    limit = budget_seconds(plan) if timeout_seconds is None else timeout_seconds
+    budgets = budgets_seconds(plan) if timeout_seconds is None else dict.fromkeys(watch.services, timeout_seconds)
     news: queue.Queue[tuple[str, Any]] = queue.Queue()
     stream, close = docker.events(plan.name, since=int(time.time()))
     threading.Thread(target=_pump_events, args=(stream, news), daemon=True).start()
@@ -70,7 +70,7 @@ def up(
     reader = threading.Thread(target=_pump_compose, args=(process, news), daemon=True)
     reader.start()
     try:
-        _follow(watch, news, limit)
+        _follow(watch, news, budgets)
     finally:
         close()
         _end(process)
@@ -78,15 +78,19 @@ def up(
     return watch.seconds
 
 
-def budget_seconds(plan: Plan) -> float:
-    """The longest time that the stack may take: for each service its own budget after those that it waits for."""
+def budgets_seconds(plan: Plan) -> dict[str, float]:
+    """The longest time from the start that each service may take: its own budget after those that it waits for."""
     services = {service.name: service for service in plan.services}
+    found: dict[str, float] = {}
 
     def total(name: str) -> float:
-        service = services[name]
-        return service.start_budget_seconds + max((total(need.service) for need in service.needs), default=0.0)
+        if name not in found:
+            service = services[name]
+            before = {*(need.service for need in service.needs), *(service.raw.get("depends_on") or ())}
+            found[name] = service.start_budget_seconds + max(map(total, before & set(services)), default=0.0)
+        return found[name]
 
-    return max(total(name) for name in services)
+    return {name: total(name) for name in services}
 
 
 def _outdated(plan: Plan, folder: Path, present: list[ContainerState]) -> list[str]:
@@ -106,7 +110,8 @@ def _outdated(plan: Plan, folder: Path, present: list[ContainerState]) -> list[s
     return found
 
 
-def _follow(watch: Watch, news: queue.Queue[tuple[str, Any]], limit: float) -> None:
+def _follow(watch: Watch, news: queue.Queue[tuple[str, Any]], budgets: Mapping[str, float]) -> None:
+    """Until everything is up or given up, or whatever is still awaited has used up its time."""
     next_look = 0.0
     next_word = _WORD_EVERY_SECONDS
     while True:
@@ -119,11 +124,19 @@ def _follow(watch: Watch, news: queue.Queue[tuple[str, Any]], limit: float) -> N
         if watch.compose_done and not watch.waiting:
             _raise_failures(watch)
             return
+        limit = _limit(watch, budgets)
         if watch.seconds > limit:
             raise late(watch, limit)
         if watch.seconds >= next_word:
             tell_waits(watch)
             next_word = watch.seconds + _WORD_EVERY_SECONDS
+
+
+def _limit(watch: Watch, budgets: Mapping[str, float]) -> float:
+    """The longest budget; that of a job, which is long, counts only when nothing but jobs is awaited."""
+    servers = [name for name, service in watch.services.items() if not service.job]
+    among = servers if set(watch.waiting) & set(servers) else list(budgets)
+    return max(budgets[name] for name in among)
 
 
 def _hear(watch: Watch, kind: str, item: Any) -> None:

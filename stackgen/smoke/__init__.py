@@ -144,14 +144,17 @@ class _Ask:
 
 def _asks(plan: Plan) -> Iterator[_Ask]:
     """Every probe of every deployment; those that share a name are asked one by one, and once by the name."""
-    ids = {(entry.route.service, entry.public_name): entry.id for entry in plan.deployments}
-    equals = {name: frozenset(key for (_, other), key in ids.items() if other == name) for name in plan.shared_names}
+    ids = {(entry.route.model, entry.route.service, entry.public_name): entry.id for entry in plan.deployments}
+    equals = {
+        name: frozenset(entry.id for entry in plan.deployments if entry.public_name == name)
+        for name in plan.shared_names
+    }
     shared: set[tuple[str, str]] = set()
     for route in plan.routes:
         for name in route.public_names:
             probes = MODALITIES[route.modality].probes_for(route.quirks)
             several = name in plan.shared_names
-            identifier = ids.get((route.service, name), name)
+            identifier = ids.get((route.model, route.service, name), name)
             for probe in probes:
                 yield _Ask(
                     route=route,

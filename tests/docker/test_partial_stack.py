@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 
 import pytest
 from support import TESTS
@@ -132,8 +133,15 @@ def test_plain_compose_comes_to_the_same_end(brought_up, stack, engine):
     done = subprocess.run(["docker", "compose", "up", "-d"], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert {"infinity", "litellm", "ollama", "ollama-fetch", "vllm-chat"} <= set(stack.containers())
-    assert "/" not in engine("inspect", "-f", "{{.State.Status}}", stack.containers()["litellm"])
-    stack.run("up", timeout=600)
+
+    def health(service):
+        return engine("inspect", "-f", "{{.State.Health.Status}}", stack.containers()[service])
+
+    deadline = time.monotonic() + 300
+    while any(health(service) != "healthy" for service in ("infinity", "litellm", "ollama", "vllm-chat")):
+        assert time.monotonic() < deadline, stack.run("status").stdout
+        time.sleep(1)
     code, report = stack.check()
     assert code == 1
-    assert [entry["name"] for entry in report["requests"] if entry["ok"] and entry["hop"] == "gateway"]
+    assert {entry["name"] for entry in report["requests"] if entry["ok"]} == {"chat", "embed", "there", "gateway"}
+    assert {entry["name"] for entry in report["requests"] if not entry["ok"]} == {"dead", "gone"}

@@ -172,6 +172,7 @@ ENGINE = Engine(
             "--uds": "the gateway calls vLLM by its port",
         }
     ),
+    longer_by=frozenset({"--hf-overrides", "VLLM_ALLOW_LONG_MAX_MODEL_LEN"}),
     process_options=frozenset(),
     fetches=False,
     memory_share="gpu_memory_utilization",

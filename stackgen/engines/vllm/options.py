@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Literal
@@ -61,9 +62,14 @@ FLAGS = MappingProxyType(
 )
 
 
+_ELSEWHERE = re.compile(r"(s3|gs|az)://\S+|[^/:\s]+/[^/:\s]+:[A-Za-z0-9_]+")
+"""Sources that vLLM reads beside the hub: buckets by its loaders, and one file of a GGUF repository."""
+
+
 def complaints(served: ServedModel) -> Iterator[tuple[Path, str, str]]:
     """Abilities for which neither the spec nor the catalogue names a parser, and parsers of abilities that are off."""
-    yield from hub.source_complaints(served)
+    if not _ELSEWHERE.fullmatch(served.model.source):
+        yield from hub.source_complaints(served)
     yield from _share_complaints(served)
     for ability, option in PARSERS.items():
         wanted, written = getattr(served.model, ability), served.value(f"options.{option}")
@@ -77,11 +83,17 @@ def complaints(served: ServedModel) -> Iterator[tuple[Path, str, str]]:
 def _share_complaints(served: ServedModel) -> Iterator[tuple[Path, str, str]]:
     """Cards among which the attention heads cannot be shared evenly, nor each be repeated equally often."""
     known = facts.models().get(served.model.source)
-    heads, cards = known.kv_heads if known else 0, len(served.model.gpus or ()) // served.model.replicas
-    if heads and cards > 1 and heads % cards and cards % heads:
-        fitting = [str(count) for count in range(1, 2 * cards + 1) if heads % count == 0 or count % heads == 0]
-        message = f"{served.model.source} has {heads} heads of keys and values, which {cards} cards cannot share evenly"
-        yield ("gpus",), message, f"{', '.join(fitting)} cards for each replica can"
+    cards = len(served.model.gpus or ()) // served.model.replicas
+    if known and cards > 1 and not _can_share(known, cards):
+        fitting = ", ".join(str(count) for count in range(1, cards + 1) if _can_share(known, count))
+        message = f"{cards} cards cannot share the attention heads of {served.model.source} evenly"
+        yield ("gpus",), message, f"for each replica it can have: {fitting}"
+
+
+def _can_share(known: facts.ModelFacts, cards: int) -> bool:
+    """Heads are split evenly; those of keys and values may also be repeated evenly (vLLM's own rule)."""
+    kept = known.kv_heads
+    return known.attention_heads % cards == 0 and (not kept or kept % cards == 0 or cards % kept == 0)
 
 
 def parser_of(served: ServedModel, ability: str) -> str | None:
