@@ -26,7 +26,7 @@ from stackgen.parts import (
     Secret,
     Service,
 )
-from stackgen.spec import Spec
+from stackgen.spec import Gateway, Spec
 
 NAME = "litellm"
 PORT = 4000
@@ -59,31 +59,14 @@ def service(image: Image, spec: Spec, secrets: Iterable[Secret], variables: Mapp
         secrets: what its file refers to: keys of engines, of endpoints, of raw settings.
         variables: what the spec adds.
     """
-    gateway = spec.gateway
-    named = {secret.name: secret for secret in secrets}
-    needs: list[Dependency] = []
-    environment = {
-        "LITELLM_MASTER_KEY": Arg(value=MASTER_KEY),
-        "LITELLM_MODE": Arg(value="PRODUCTION", why="reads no stray .env file"),
-        "LITELLM_LOCAL_MODEL_COST_MAP": Arg(value="True", why="no download of a price list at every start"),
-        "AIOHTTP_TTL_DNS_CACHE": Arg(value="1", why="seconds; an engine that was replaced has a new address at once"),
-        **{name: Arg(value=named[name], why="its file refers to it") for name in sorted(named)},
-    }
-    if gateway.database:
-        environment["DATABASE_URL"] = Arg(value=postgres.url(), path=("gateway", "database"))
-        environment["LITELLM_SALT_KEY"] = Arg(value=SALT_KEY)
-        needs.append(Dependency(service=postgres.NAME, why="it migrates its database at start"))
-    if gateway.cache in REDIS_CACHES:
-        environment["REDIS_PASSWORD"] = Arg(value=redis.PASSWORD, path=("gateway", "cache"))
-        needs.append(Dependency(service=redis.NAME, why="it looks for its cache at start"))
-    path = "/health/readiness" if gateway.database else "/health/liveliness"
-    locks = facts.locks(NAME)
+    gateway, locks = spec.gateway, facts.locks(NAME)
+    needs = _needs(gateway)
     return Service(
         name=NAME,
         image=image,
         why="the one door that clients use",
         command=(Arg(value="--config"), Arg(value=CONFIG.target), Arg(value="--port"), Arg(value=str(PORT))),
-        environment=environment | dict(variables),
+        environment=_environment(gateway, secrets) | dict(variables),
         ports=(
             Port(
                 container=PORT,
@@ -98,19 +81,46 @@ def service(image: Image, spec: Spec, secrets: Iterable[Secret], variables: Mapp
         read_only=locks.read_only(),
         capabilities=locks.capabilities,
         limits=Limits(memory_gib=locks.memory_gib, pids=locks.pids, cpus=locks.cpus),
-        health=Health(
-            command=(
-                "python",
-                "-c",
-                f"import urllib.request as r; r.urlopen('http://127.0.0.1:{PORT}{path}', timeout=5)",
-            )
-        ),
+        health=_health(gateway),
         start_budget_seconds=300,
-        needs=tuple(needs),
+        needs=needs,
         networks=_networks(spec, has_stores=bool(needs)),
         extra_hosts=(_HOST_GATEWAY,) if _reaches_host(spec) else (),
         metrics=Metrics(path="/metrics", port=PORT),
     )
+
+
+def _environment(gateway: Gateway, secrets: Iterable[Secret]) -> dict[str, Arg]:
+    named = {secret.name: secret for secret in secrets}
+    variables = {
+        "LITELLM_MASTER_KEY": Arg(value=MASTER_KEY),
+        "LITELLM_MODE": Arg(value="PRODUCTION", why="reads no stray .env file"),
+        "LITELLM_LOCAL_MODEL_COST_MAP": Arg(value="True", why="no download of a price list at every start"),
+        "AIOHTTP_TTL_DNS_CACHE": Arg(value="1", why="seconds; an engine that was replaced has a new address at once"),
+        **{name: Arg(value=named[name], why="its file refers to it") for name in sorted(named)},
+    }
+    if gateway.database:
+        variables["DATABASE_URL"] = Arg(value=postgres.url(), path=("gateway", "database"))
+        variables["LITELLM_SALT_KEY"] = Arg(value=SALT_KEY)
+    if gateway.cache in REDIS_CACHES:
+        variables["REDIS_PASSWORD"] = Arg(value=redis.PASSWORD, path=("gateway", "cache"))
+    return variables
+
+
+def _needs(gateway: Gateway) -> tuple[Dependency, ...]:
+    needs = []
+    if gateway.database:
+        needs.append(Dependency(service=postgres.NAME, why="it migrates its database at start"))
+    if gateway.cache in REDIS_CACHES:
+        needs.append(Dependency(service=redis.NAME, why="it looks for its cache at start"))
+    return tuple(needs)
+
+
+def _health(gateway: Gateway) -> Health:
+    """Whether it is ready, its database included; without one, whether it lives."""
+    path = "/health/readiness" if gateway.database else "/health/liveliness"
+    program = f"import urllib.request as r; r.urlopen('http://127.0.0.1:{PORT}{path}', timeout=5)"
+    return Health(command=("python", "-c", program))
 
 
 def _networks(spec: Spec, *, has_stores: bool) -> tuple[str, ...]:

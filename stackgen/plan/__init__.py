@@ -74,12 +74,7 @@ def _plan(
     entries = deployments.of_routes(spec, routes, reader)
     raw = gateway.raw_sections(loaded, spec, reader)
     passed = gateway.pass_through_keys(spec, known)
-    services = [
-        shop.finished(service, instance)
-        for instance in found
-        if instance.python or not engines[instance.engine].fetches
-        for service in engines[instance.engine].services(instance)
-    ]
+    services = _engine_services(shop, found, engines)
     if images:
         shown = gateway.secrets_shown(routes, entries, raw, passed)
         services += backing.services(spec, shown, gateway.variables(loaded, spec, known, problems), images.__getitem__)
@@ -87,12 +82,7 @@ def _plan(
     ordered = sorted(services, key=lambda service: service.name)
     services = [secrets.with_settings(shop.placed(service), spec) for service in ordered]
     used = _used(spec, services, known)
-    storages = {mount.storage.name: mount.storage for service in services for mount in service.mounts}
-    problems += secrets.problems(loaded, spec, known)
-    whole = Services(loaded, spec, found, services)
-    if whole.is_complete:
-        problems += secrets.unused(loaded, spec, used.values(), known)
-    problems += whole.problems(storages.values())
+    problems += _service_problems(loaded, spec, found, services, known, used)
     return Plan(
         name=spec.name,
         spec_file=loaded.file,
@@ -111,6 +101,32 @@ def _plan(
         warnings=tuple(warnings.of_stack(found, plans, spec, services)),
         origins=loaded.merged.origins,
     )
+
+
+def _engine_services(shop: Shop, found: list[Instance], engines: Mapping[str, Engine]) -> list[Service]:
+    """Services of the engines; one that cannot have its job, for want of an image, was told already."""
+    return [
+        shop.finished(service, instance)
+        for instance in found
+        if instance.python or not engines[instance.engine].fetches
+        for service in engines[instance.engine].services(instance)
+    ]
+
+
+def _service_problems(
+    loaded: Loaded,
+    spec: Spec,
+    found: list[Instance],
+    services: list[Service],
+    known: Mapping[str, Secret],
+    used: Mapping[str, Secret],
+) -> Iterator[Problem]:
+    """What is wrong with the services together, their secrets and storages included."""
+    yield from secrets.problems(loaded, spec, known)
+    whole = Services(loaded, spec, found, services)
+    if whole.is_complete:
+        yield from secrets.unused(loaded, spec, used.values(), known)
+    yield from whole.problems({mount.storage.name: mount.storage for one in services for mount in one.mounts}.values())
 
 
 def _instance_problems(loaded: Loaded, instance: Instance, engine: Engine) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from stackgen.parts import Exposure, Service
+from stackgen.parts import Exposure, Route, Service
 from stackgen.plan.model import CardPlan, Plan
 from stackgen.sources import printable
 
@@ -34,51 +34,54 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "name": plan.name,
         "profiles": list(plan.profiles),
         "gateway": {"url": plan.gateway_url, "database": plan.gateway.database, "cache": plan.gateway.cache},
-        "services": [
-            {
-                "name": service.name,
-                "image": printable(service.image_reference),
-                "gpus": [gpu.id for gpu in service.gpus],
-                "after": [dependency.service for dependency in service.needs],
-                "start_budget_seconds": service.start_budget_seconds,
-                "why": service.why,
-            }
-            for service in plan.services
-        ],
-        "routes": [
-            {
-                "model": route.model,
-                "modality": route.modality,
-                "public_names": list(route.public_names),
-                "url": route.base_url,
-                "served_name": route.served_name,
-                "provider": route.provider,
-            }
-            for route in plan.routes
-        ],
-        "cards": [
-            {
-                "id": card.gpu.id,
-                "card": card.gpu.card.id,
-                "visible_gib": card.gpu.card.visible_gib,
-                "free_gib": round(card.free_gib, 2),
-                "uses": [
-                    {
-                        "instance": use.instance,
-                        "taken_gib": None if use.taken_gib is None else round(use.taken_gib, 2),
-                        "need_gib": None if use.need is None else round(use.need.total_gib, 2),
-                        "why": use.why,
-                    }
-                    for use in card.uses
-                ],
-            }
-            for card in plan.cards
-        ],
+        "services": [_service_data(service) for service in plan.services],
+        "routes": [_route_data(route) for route in plan.routes],
+        "cards": [_card_data(card) for card in plan.cards],
         "storage": [storage.name for storage in plan.storages],
         "secrets": [
             {"name": secret.name, "kind": secret.kind.value, "purpose": secret.purpose} for secret in plan.secrets
         ],
         "warnings": list(plan.warnings),
+    }
+
+
+def _service_data(service: Service) -> dict[str, Any]:
+    return {
+        "name": service.name,
+        "image": printable(service.image_reference),
+        "gpus": [gpu.id for gpu in service.gpus],
+        "after": [dependency.service for dependency in service.needs],
+        "start_budget_seconds": service.start_budget_seconds,
+        "why": service.why,
+    }
+
+
+def _route_data(route: Route) -> dict[str, Any]:
+    return {
+        "model": route.model,
+        "modality": route.modality,
+        "public_names": list(route.public_names),
+        "url": route.base_url,
+        "served_name": route.served_name,
+        "provider": route.provider,
+    }
+
+
+def _card_data(card: CardPlan) -> dict[str, Any]:
+    return {
+        "id": card.gpu.id,
+        "card": card.gpu.card.id,
+        "visible_gib": card.gpu.card.visible_gib,
+        "free_gib": round(card.free_gib, 2),
+        "uses": [
+            {
+                "instance": use.instance,
+                "taken_gib": None if use.taken_gib is None else round(use.taken_gib, 2),
+                "need_gib": None if use.need is None else round(use.need.total_gib, 2),
+                "why": use.why,
+            }
+            for use in card.uses
+        ],
     }
 
 
