@@ -13,7 +13,7 @@ import pytest
 import yaml
 from hostile import HOSTILE, literal
 from pydantic import TypeAdapter, ValidationError
-from support import EXAMPLES, plan_of
+from support import EXAMPLES, SMALL, plan_of
 
 from stackgen import plan as planning
 from stackgen import sources
@@ -252,3 +252,8 @@ def test_a_gateway_with_an_address_of_its_own_is_told_to_containers_as_it_is(tmp
     text = runbook(plan_of(tmp_path, spec))
     assert "All of them use `http://10.9.8.7:4000/v1` and the key." in text
     assert yaml.safe_load(blocks(text, "yaml")[0])["environment"]["OPENAI_API_BASE_URL"] == "http://10.9.8.7:4000/v1"
+
+
+def test_a_path_that_leads_elsewhere_is_told_with_where_it_leads(tmp_path):
+    spec = SMALL + "gateway: {pass_through: {ocr: {path: /ocr, url: https://ocr.example/v2}}}\n"
+    assert "| `https://ocr.example/v2`, as it is | `http://127.0.0.1:4000/ocr` |" in runbook(plan_of(tmp_path, spec))
