@@ -46,7 +46,6 @@ SALT_KEY = Secret(
 CONFIG = ConfigFile(dialect=DIALECT, path="litellm/config.yaml", target="/etc/litellm/config.yaml")
 REDIS_CACHES = ("redis", "semantic")
 
-_LOOPBACK = ("127.0.0.1", "::1")
 _HOST_GATEWAY = "host.docker.internal:host-gateway"
 
 
@@ -70,7 +69,7 @@ def service(image: Image, spec: Spec, secrets: Iterable[Secret], variables: Mapp
         ports=(
             Port(
                 container=PORT,
-                exposure=Exposure.LOOPBACK if gateway.address in _LOOPBACK else Exposure.ADDRESS,
+                exposure=Exposure.of(gateway.address),
                 address=gateway.address,
                 published=gateway.port,
                 path=("gateway", "port"),

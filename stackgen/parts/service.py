@@ -26,6 +26,11 @@ class Exposure(Enum):
     LOOPBACK = "loopback"
     ADDRESS = "address"
 
+    @classmethod
+    def of(cls, address: str) -> Exposure:
+        """How a port is exposed that is published on an address of the host."""
+        return cls.LOOPBACK if address in {"127.0.0.1", "::1"} else cls.ADDRESS
+
 
 @dataclass(frozen=True, kw_only=True)
 class Port:

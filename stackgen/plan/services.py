@@ -31,7 +31,6 @@ from stackgen.spec import ExtraService, Spec
 _LARGEST_FILE_BYTES = 256 * 1024
 _START_SECONDS = 300
 _PIDS = 4096
-_LOOPBACK = ("127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,7 @@ class Shop:
             return service
         variables = {**service.environment, **dict(_visible_cards(instance))}
         raw: dict[str, Any] = {}
-        files: list[ConfigFile] = []
-        binds: list[Bind] = []
+        mounts: list[ConfigFile | Bind] = []
         taken = {mount.target: mount.storage.holds for mount in service.mounts}
         for served in instance.models:
             path = (*served.path, "secret_environment")
@@ -60,14 +58,14 @@ class Shop:
                 self.loaded, served.model.secret_environment, path, self.secrets, self.problems
             )
             raw |= self.reader.compose(served.model.overrides.compose, (*served.path, "overrides", "compose"))
-            for part in self._mounts(instance, served, taken):
-                (files if isinstance(part, ConfigFile) else binds).append(part)  # type: ignore[arg-type]
+            mounts += self._mounts(instance, served, taken)
+        distinct = dict.fromkeys(mounts)
         build = next((served.model.build for served in instance.models if served.model.build), None)
         return replace(
             service,
             environment=variables,
-            config_files=(*service.config_files, *dict.fromkeys(files)),
-            binds=(*service.binds, *dict.fromkeys(binds)),
+            config_files=(*service.config_files, *(part for part in distinct if isinstance(part, ConfigFile))),
+            binds=(*service.binds, *(part for part in distinct if isinstance(part, Bind))),
             ports=_published(service.ports, instance),
             build=build,
             raw=raw,
@@ -191,10 +189,9 @@ def _published(ports: tuple[Port, ...], instance: Instance) -> tuple[Port, ...]:
     for served in instance.models:
         wanted = served.model.publish
         if wanted and instance.replica == 0:
-            exposure = Exposure.LOOPBACK if wanted.address in _LOOPBACK else Exposure.ADDRESS
             port = replace(
                 ports[0],
-                exposure=exposure,
+                exposure=Exposure.of(wanted.address),
                 address=wanted.address,
                 published=wanted.port,
                 path=(*served.path, "publish", "port"),

@@ -26,7 +26,7 @@ from stackgen.parts import (
 )
 from stackgen.plan import Plan
 from stackgen.plan.openings import named_volumes
-from stackgen.render.yaml import Note, dump
+from stackgen.render.yaml import Note, dump, laid_over
 from stackgen.spec import Build
 
 CONTENT_LABEL = "stackgen.sha256"
@@ -110,25 +110,13 @@ def _service(plan: Plan, service: Service, digests: Mapping[str, str], spec_fold
         "labels": {STACK_LABEL: plan.name}
         | {f"{CONTENT_LABEL}.{file.path}": digests[file.path] for file in service.config_files},
     }
-    laid_over: dict[str, Any] = merged(entry, service.raw)
-    return laid_over
+    whole: dict[str, Any] = laid_over(entry, service.raw, _raw_word)
+    return whole
 
 
-def merged(entry: Any, raw: Any) -> Any:
-    """Raw keys laid over rendered ones: maps by key, everything else replaces."""
-    below = entry.value if isinstance(entry, Note) else entry
-    if not isinstance(raw, Mapping):
-        return _plain(raw)
-    base = dict(below) if isinstance(below, Mapping) else {}
-    return base | {key: merged(base.get(key), value) for key, value in raw.items()}
-
-
-def _plain(raw: Any) -> Any:
-    if isinstance(raw, list):
-        return [merged(None, item) for item in raw]
-    if isinstance(raw, str | Secret | Joined):
-        return word(raw)
-    return raw
+def _raw_word(raw: Any) -> Any:
+    """A raw leaf: text in Compose's spelling; numbers, booleans and null stay what they are."""
+    return word(raw) if isinstance(raw, str | Secret | Joined) else raw
 
 
 def _noted(plan: Plan, arg: Arg) -> Any:

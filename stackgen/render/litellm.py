@@ -11,7 +11,7 @@ from stackgen.backing import litellm, redis
 from stackgen.errors import SpecError
 from stackgen.parts import Joined, Route, Secret
 from stackgen.plan import Deployment, Plan
-from stackgen.render.yaml import Note, dump
+from stackgen.render.yaml import Note, dump, laid_over
 from stackgen.sources.document import read
 from stackgen.spec import GATEWAY_ENVIRONMENT_REFERENCE
 
@@ -37,7 +37,7 @@ def document(plan: Plan) -> dict[str, Any]:
         "router_settings": _router_settings(plan),
         "general_settings": _general_settings(plan),
     }
-    return rendered | {section: merged(rendered[section], raw) for section, raw in plan.raw_gateway.items()}
+    return rendered | {section: laid_over(rendered[section], raw, word) for section, raw in plan.raw_gateway.items()}
 
 
 def word(value: Any) -> Any:
@@ -47,17 +47,6 @@ def word(value: Any) -> Any:
     if isinstance(value, Joined):
         raise TypeError("LiteLLM resolves a secret only where it is the whole string")
     return value
-
-
-def merged(below: Any, raw: Any) -> Any:
-    """Raw keys laid over rendered ones: maps by key, everything else replaces."""
-    below = below.value if isinstance(below, Note) else below
-    if isinstance(raw, Mapping):
-        base = dict(below) if isinstance(below, Mapping) else {}
-        return base | {key: merged(base.get(key), value) for key, value in raw.items()}
-    if isinstance(raw, list):
-        return [merged(None, item) for item in raw]
-    return word(raw)
 
 
 def _entry(plan: Plan, deployment: Deployment) -> Note:
@@ -73,8 +62,8 @@ def _entry(plan: Plan, deployment: Deployment) -> Note:
     information: dict[str, Any] = {"id": deployment.id, "mode": deployment.mode, **deployment.information}
     entry = {
         "model_name": deployment.public_name,
-        "litellm_params": merged(parameters, deployment.raw_parameters),
-        "model_info": merged(information, deployment.raw_information),
+        "litellm_params": laid_over(parameters, deployment.raw_parameters, word),
+        "model_info": laid_over(information, deployment.raw_information, word),
     }
     return Note(entry, deployment.why)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,23 @@ class Note:
 
     value: Any
     comment: str
+
+
+def laid_over(rendered: Any, raw: Any, word: Callable[[Any], Any]) -> Any:
+    """Raw keys over rendered data: maps by key, everything else replaces.
+
+    Args:
+        rendered: data with notes.
+        raw: what a spec lays over it.
+        word: spells a leaf of `raw` in the dialect.
+    """
+    if isinstance(raw, Mapping):
+        below = rendered.value if isinstance(rendered, Note) else rendered
+        base = dict(below) if isinstance(below, Mapping) else {}
+        return base | {key: laid_over(base.get(key), value, word) for key, value in raw.items()}
+    if isinstance(raw, list):
+        return [laid_over(None, item, word) for item in raw]
+    return word(raw)
 
 
 def quoted(text: str) -> str:
