@@ -23,7 +23,7 @@ demo: $(VENV)/.installed ## install, render and prove two examples, bring one up
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo
 
 test: $(VENV)/.installed-dev ## every test; what this machine cannot run is skipped and named
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(VENV)/.installed-dev ## format, lint, types, floors of the house, generated docs
 	$(BIN)/ruff format --check .
@@ -41,8 +41,9 @@ docs: $(VENV)/.installed-dev ## write the generated parts of the docs anew
 golden: $(VENV)/.installed-dev ## write the golden files of the examples anew
 	$(BIN)/pytest -q tests/test_golden.py --update-golden
 
-bench: $(VENV)/.installed-dev ## time whole commands against peers
+bench: $(VENV)/.installed-dev ## time whole commands against peers, and how soon `up` sees that a server is ready
 	$(BIN)/python benchmarks/commands.py
+	$(BIN)/python benchmarks/readiness.py
 
 clean: ## remove what make made
 	rm -rf $(VENV) .venv-litellm dist build artifacts

@@ -1,7 +1,8 @@
 """Writes the generated parts of the docs, or (--check) fails where they are not what the code says.
 
-docs/commands.md is the help of every verb; docs/stack.schema.json the schema. README.md, docs/coverage.md, docs/stack.md and
-docs/profiles.md hold blocks between `<!-- begin NAME -->` and `<!-- end NAME -->`; reference.py writes those of the last two.
+docs/commands.md is the help of every verb; docs/stack.schema.json the schema. README.md, docs/coverage.md, docs/stack.md,
+docs/profiles.md and docs/simulation.md hold blocks between `<!-- begin NAME -->` and `<!-- end NAME -->`; reference.py writes
+those of docs/stack.md and docs/profiles.md.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ import yaml
 
 from stackgen import plan as planning
 from stackgen import sources
+from stackgen.cli.app import VERBS
 from stackgen.engines import ENGINES
 from stackgen.plan import schema
+from stackgen.simulators.faults import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
-VERBS = ("render", "plan", "up", "down", "status", "check", "schema")
 
 
 def generated() -> Iterator[tuple[Path, str]]:
@@ -42,6 +44,9 @@ def generated() -> Iterator[tuple[Path, str]]:
     for name, filled in (("stack", reference.of_stack()), ("profiles", reference.of_profiles())):
         page = ROOT / "docs" / f"{name}.md"
         yield page, with_blocks(page.read_text(encoding="utf-8"), filled)
+    page = ROOT / "docs" / "simulation.md"
+    faults = "".join(f"| `{kind}` | it {what} |\n" for kind, what in KINDS.items())
+    yield page, with_blocks(page.read_text(encoding="utf-8"), {"faults": faults})
     filled = {"engines": engines(), "traps": traps()}
     yield coverage, with_blocks(coverage.read_text(encoding="utf-8"), filled)
 

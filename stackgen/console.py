@@ -7,10 +7,13 @@ import os
 import platform
 import sys
 import tempfile
+import time
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,9 @@ from stackgen.errors import SpecError, StackError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
+
+    from stackgen.runtime import Progress
 
 _STYLES = {
     "error": "bold red",
@@ -26,9 +32,22 @@ _STYLES = {
     "warning": "yellow",
     "ok": "green",
     "healthy": "green",
+    "done": "green",
+    "waiting": "dim",
+    "starting": "cyan",
+    "pulling": "cyan",
+    "downloading model": "cyan",
+    "loading model": "cyan",
+    "warming up": "cyan",
     "failed": "bold red",
     "skipped": "yellow",
+    "running": "green",
+    "unhealthy": "bold red",
+    "absent": "bold red",
 }
+_SERVICE_COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "bright_cyan", "bright_yellow", "bright_magenta")
+_NAME_WIDTH = 16
+_LONGEST_STATE = max(map(len, _STYLES))
 
 
 @cache
@@ -92,6 +111,85 @@ def table(rows: Sequence[Sequence[str]], *, state_column: int | None = None) -> 
             )
         line.rstrip()
         _paper().print(line)
+
+
+def log_printer(services: Sequence[str]) -> Callable[[str, str], None]:
+    """A function that prints a line of a service's log to stdout, the name before it, a colour each on a terminal.
+
+    Without names it prints lines alone.
+    """
+    width = max(map(len, services), default=0)
+    colours = dict(zip(services, cycle(_SERVICE_COLOURS), strict=False))
+
+    def show(service: str, text: str) -> None:
+        name = f"{service:<{width}} |" if width else ""
+        if width and _paper().is_terminal:
+            from rich.text import Text  # noqa: PLC0415
+
+            _paper().print(Text.assemble((name, colours.get(service, "")), f" {text}"))
+        else:
+            data(f"{name} {text}".strip() + "\n" if width else f"{text}\n")
+
+    return show
+
+
+@contextmanager
+def progress(services: Sequence[str]) -> Iterator[Callable[[Progress], None]]:
+    """Where progress goes: a table that lives on a terminal and stays at the end, elsewhere a line for each news.
+
+    Args:
+        services: names of the rows, in their order.
+    """
+    from rich.console import Console  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415
+
+    if not sys.stderr.isatty() or _talk().is_dumb_terminal:
+        width = max(_NAME_WIDTH, *map(len, services))
+        yield lambda step: _progress_line(step, width)
+        return
+    board = Board(services)
+    screen = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    with Live(console=screen, get_renderable=board.table, refresh_per_second=4, redirect_stdout=False):
+        yield board.take
+
+
+class Board:
+    """Rows of a stack that comes up: service, state, its own seconds, detail."""
+
+    def __init__(self, services: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._rows: dict[str, tuple[str, float, bool, str]] = dict.fromkeys(services, ("waiting", clock(), True, ""))
+
+    def take(self, step: Progress) -> None:
+        """What a service does now; its seconds go on from there."""
+        began = step.own_seconds if step.is_over else self._clock() - step.own_seconds
+        self._rows[step.service] = (step.phase, began, not step.is_over, step.detail)
+
+    def table(self) -> Table:
+        """The rows as they stand; the detail is cut to what the terminal has."""
+        from rich.table import Column, Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        table = Table(
+            Column("service", no_wrap=True),
+            Column("state", no_wrap=True, min_width=_LONGEST_STATE),
+            Column("seconds", no_wrap=True, justify="right"),
+            Column("detail", no_wrap=True, overflow="ellipsis", ratio=1),
+            box=None,
+            expand=True,
+            padding=(0, 2, 0, 0),
+            header_style="dim",
+        )
+        for service, (state, seconds, moving, detail) in self._rows.items():
+            shown = self._clock() - seconds if moving else seconds
+            table.add_row(Text(service), Text(state, style=_STYLES.get(state, "")), f"{shown:.1f}", Text(detail))
+        return table
+
+
+def _progress_line(step: Progress, width: int) -> None:
+    if step.is_news:
+        took = f"{step.own_seconds:.1f} s after its start" if step.phase in {"healthy", "done"} else ""
+        say(f"{step.seconds:7.1f} s  {step.service:<{width}} {step.phase:<9} {step.detail or took}".rstrip())
 
 
 def failure(error: StackError) -> None:

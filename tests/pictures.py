@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import struct
 import zlib
-
-_DATA_URL = "data:image/png;base64,"
-_NAMES = {b"\xff\x00\x00": "Red"}
 
 
 def square(png: bytes) -> tuple[int, int, set[bytes]]:
@@ -31,11 +27,3 @@ def square(png: bytes) -> tuple[int, int, set[bytes]]:
         raise ValueError("not plain rows of eight bits a channel")
     pixels = b"".join(lines[at + 1 : at + row] for at in range(0, len(lines), row))
     return width, height, {pixels[at : at + 3] for at in range(0, len(pixels), 3)}
-
-
-def colour(base64_png: str) -> str:
-    """The name of a picture's one colour; ValueError where there is no such picture, or it is too small for models."""
-    width, height, colours = square(base64.b64decode(base64_png.removeprefix(_DATA_URL), validate=True))
-    if min(width, height) < 56:
-        raise ValueError("the picture is smaller than a patch")
-    return " and ".join(sorted(_NAMES.get(known, known.hex()) for known in colours))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import textwrap
 from pathlib import Path
 
@@ -17,6 +18,9 @@ EXAMPLES = TESTS.parent / "examples"
 GOLDEN = TESTS / "golden"
 REQUIRED = frozenset(filter(None, os.environ.get("STACKGEN_REQUIRE", "").split(",")))
 """What must not be skipped here: `docker`, `gateway`. CI sets both."""
+
+MEASURED = "measured"
+"""Property of a test under which it records a figure for people."""
 
 SMALL = """\
 version: 1
@@ -49,6 +53,13 @@ def write_spec(folder: Path, text: str, **profiles: str) -> Path:
 def plan_of(folder: Path, text: str, **profiles: str) -> Plan:
     """The plan of a spec; SpecError where it has problems."""
     return planning.make(sources.load(write_spec(folder, text, **profiles)))
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody holds now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def lacking(what: str, reason: str, fix: str) -> None:

@@ -6,16 +6,19 @@ import base64
 import email.policy
 import http.server
 import json
+import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
 
 from stackgen import smoke
 from stackgen.smoke import File, Request
-from stackgen.smoke.caller import LARGEST_REPLY_BYTES
+from stackgen.smoke.caller import LARGEST_REPLY_BYTES, call_all
 
 TONE = bytes(range(256)) * 40
 """No text in any encoding."""
@@ -27,6 +30,7 @@ ANSWERS = {
     "text": (200, "text/plain; charset=utf-8", "é".encode()),
     "nothing": (200, "audio/wav", b""),
     "refusal": (503, "audio/wav", TONE),
+    "stream": (200, "text/event-stream", b'data: {"choices": []}\n\ndata: [DONE]\n\n'),
     "endless": (200, "audio/wav", bytes(LARGEST_REPLY_BYTES + 100_000)),
 }
 
@@ -35,6 +39,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         name = self.path.rsplit("/", 1)[1]
+        if name == "hangs":
+            time.sleep(1.5)
+            name = "200"
         if name in ANSWERS:
             status, content_type, answer = ANSWERS[name]
         else:
@@ -47,6 +54,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         try:
+            if name == "stream":
+                time.sleep(0.2)
+                self.wfile.write(answer[:24])
+                time.sleep(0.4)
+                answer = answer[24:]
             self.wfile.write(answer)
         except OSError:
             assert name == "endless"  # the client had enough
@@ -86,9 +98,10 @@ def server():
             thread.join()
 
 
-def in_another_interpreter(program, stdin):
+def in_another_interpreter(program, stdin, timeout_seconds):
     """As in a container: the program as text, its input on stdin."""
-    done = subprocess.run([sys.executable, "-I", "-c", program], input=stdin, capture_output=True, check=False)
+    command = [sys.executable, "-I", "-c", program]
+    done = subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=timeout_seconds)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -159,6 +172,69 @@ def test_of_headers_only_what_the_gateway_says_about_itself_comes_back(send):
     with server() as url:
         replies = send(asked(url, ("200", "404", "recording")))
     assert [reply.headers for reply in replies] == [{"x-litellm-attempted-fallbacks": "1"}] * 3
+
+
+@each_way
+def test_when_the_first_piece_of_a_stream_came_is_measured(send):
+    with server() as url:
+        stream, plain = send(asked(url, ("stream", "200")))
+    assert 0.15 < stream.first_seconds < stream.seconds - 0.3
+    assert plain.first_seconds is None
+
+
+@each_way
+def test_who_hangs_is_left_and_what_comes_too_late_is_not_asked(send):
+    with server() as url:
+        hangs = asked(url, ["hangs"] * 8, timeout_seconds=0.8, within_seconds=5.0)
+        late = asked(url, ["200"], within_seconds=0.9)
+        *answers, last = send([*hangs, *late])
+    assert {answer.error for answer in answers} == {"no answer within 0.8 s"}
+    assert last.error == "not asked: no time is left"
+
+
+@each_way
+def test_the_time_of_all_bounds_each_wait(send):
+    with server() as url:
+        (answer,) = send(asked(url, ["hangs"], within_seconds=0.7))
+    assert answer.error == "no answer within 0.7 s"
+    assert answer.seconds < 1.2
+
+
+INTERRUPTED = """
+import sys
+from stackgen.modalities import Reply
+from stackgen.smoke import Request, from_this_host
+print("asking", flush=True)
+from_this_host([Request(url=sys.argv[1], headers={}, body={}, timeout_seconds=30) for _ in range(20)])
+"""
+
+
+def test_an_interrupt_does_not_wait_for_servers_that_are_silent():
+    with socket.create_server(("127.0.0.1", 0), backlog=32) as silent:
+        command = [sys.executable, "-c", INTERRUPTED, f"http://127.0.0.1:{silent.getsockname()[1]}/"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            assert process.stdout.readline() == "asking\n"
+            time.sleep(1)
+            process.send_signal(signal.SIGINT)
+            began = time.monotonic()
+            assert process.wait(25) != 0
+            assert time.monotonic() - began < 5
+
+
+def test_a_bug_in_a_worker_is_not_lost():
+    with pytest.raises(KeyError):
+        call_all([{"url": "http://127.0.0.1:1"}], 1.0)
+
+
+def test_the_script_gets_the_time_that_its_requests_may_take():
+    given = []
+
+    def run(program, stdin, timeout_seconds):
+        given.append(timeout_seconds)
+        return 0, b"[]", b""
+
+    smoke.by_script(run)(asked("http://x", "ab", within_seconds=700.0))
+    assert 700 < given[0] < 800
 
 
 def test_a_recording_without_end_is_cut():

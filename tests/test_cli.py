@@ -7,12 +7,15 @@ import os
 import re
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
 
 import pytest
 from support import SMALL, write_spec
 
 from stackgen import __version__, cli, verbs
+from stackgen.cli import checking
+from stackgen.smoke import Wishes
 
 WIDE = {"COLUMNS": "200", "TERM": "dumb"}
 
@@ -214,11 +217,65 @@ def test_without_an_engine_check_still_tells_what_the_files_say(run, monkeypatch
     report = json.loads(out)
     assert (code, report["ok"], report["requests"]) == (1, False, [])
     assert [entry["state"] for entry in report["files"]] == ["ok"] * 4
-    assert report["containers"][0]["complaints"] == ["no Docker engine answers on this machine"]
+    absent = "no Docker engine answers at unix:///nowhere/docker.sock, which DOCKER_HOST names"
+    assert report["containers"][0]["complaints"] == [absent]
     for verb in ("up", "status", "down"):
         code, _, err = run(verb)
         assert code == 1
-        assert "error: no Docker engine answers on this machine\n\nhint: install Docker Engine 25" in err
+        assert f"error: {absent}\n\nhint: correct DOCKER_HOST" in err
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anybody_is_asked(run, tmp_path, monkeypatch):
+    run("render")
+    monkeypatch.setattr("stackgen.verbs.add_live", lambda *_: pytest.fail("requests were sent"))
+    (tmp_path / "file").write_text("")
+    for place, reason in (("file/report.xml", "File exists"), (".", "Is a directory")):
+        code, out, err = run("check", "--output", place)
+        assert (code, out) == (1, "")
+        assert f"the files cannot be written: {reason}" in err
+
+
+@pytest.mark.parametrize("form", ["table", "json", "junit"])
+def test_check_writes_its_report_into_a_file_and_nothing_to_stdout(run, tmp_path, form):
+    run("render")
+    printed = run("check", "--static", "--format", form)[1]
+    code, out, err = run("check", "--static", "--format", form, "--output", "reports/check.txt")
+    assert (code, out) == (0, "")
+    assert "wrote reports/check.txt" in err
+    assert "small: 4 ok" in err
+    text = (tmp_path / "reports/check.txt").read_text()
+    assert "spec and plan" in text
+    assert "\x1b" not in text
+    assert form == "table" or text == printed
+    assert [path.name for path in (tmp_path / "reports").iterdir()] == ["check.txt"]
+
+
+@pytest.mark.parametrize("option", ["budget_tokens", "budget_seconds"])
+def test_the_budget_of_the_command_line_is_that_of_the_requests(option):
+    wishes = Wishes()
+    assert signature(checking.check).parameters[option].default == getattr(wishes, option.removeprefix("budget_"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--model", "embd"), "error: the stack has no model `embd`\n\nhint: did you mean `embed`?"),
+        (("--modality", "chatt"), "error: the stack has no modality `chatt`\n\nhint: did you mean `chat`?"),
+        (
+            ("--model", "embed", "--modality", "chat"),
+            "error: nothing to ask: embed does not serve chat\n\nhint: drop one",
+        ),
+    ],
+)
+def test_check_refuses_a_wish_that_nobody_can_fulfil_before_it_asks_anything(run, words, message):
+    code, out, err = run("check", *words)
+    assert (code, out) == (1, "")
+    assert message in err
+
+
+def test_check_takes_no_empty_budget(run):
+    assert run("check", "--budget-tokens", "0")[0] == 2
+    assert run("check", "--budget-seconds", "0")[0] == 2
 
 
 def test_a_missing_required_secret_is_a_warning_of_render(run):
@@ -247,7 +304,7 @@ def test_a_bug_of_ours_ends_with_3_and_a_report(run, monkeypatch):
 
 def test_version_and_help(run):
     assert run("--version")[1] == f"stackgen {__version__}\n"
-    for verb in ("render", "plan", "up", "down", "status", "check", "schema"):
+    for verb in ("render", "plan", "up", "status", "logs", "check", "down", "schema"):
         code, out, _ = run(verb, "--help")
         assert code == 0
         assert "Example" in out or verb == "help"

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import socket
 
 import pytest
+from docker.errors import APIError
+from requests import Response
+from requests.exceptions import ReadTimeout
 from support import SMALL, plan_of
 
 from stackgen import facts
+from stackgen.errors import DockerError
 from stackgen.runtime import budgets_seconds, compose, preflight
-from stackgen.runtime.engine import explained
+from stackgen.runtime.engine import Docker, engine_address, explained, translated
 
 
 class FakeDocker:
@@ -30,8 +36,80 @@ def test_known_failures_are_explained_with_dockers_words_behind(failure):
     assert error.hint == failure.hint
 
 
+@pytest.mark.parametrize("error", [ReadTimeout("Read timed out"), TimeoutError("timed out")])
+def test_an_engine_that_is_silent_is_no_engine_that_refuses(error):
+    with pytest.raises(DockerError, match="the Docker engine gives no answer within 60 s") as raised, translated():
+        raise error
+    assert "docker info" in raised.value.hint
+
+
+@pytest.fixture
+def far(tmp_path, monkeypatch):
+    """A Docker context of that name beside the default one; nothing says yet that it counts."""
+    meta = tmp_path / "contexts" / "meta" / hashlib.sha256(b"far").hexdigest()
+    meta.mkdir(parents=True)
+    endpoint = {"Host": "tcp://203.0.113.1:2375", "SkipTLSVerify": False}
+    (meta / "meta.json").write_text(json.dumps({"Name": "far", "Metadata": {}, "Endpoints": {"docker": endpoint}}))
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+    return tmp_path
+
+
+def test_the_engine_is_the_one_that_compose_talks_to(far, monkeypatch):
+    assert engine_address() == "unix:///var/run/docker.sock"
+    monkeypatch.setenv("DOCKER_CONTEXT", "far")
+    assert engine_address() == "tcp://203.0.113.1:2375"
+    monkeypatch.setenv("DOCKER_HOST", "unix:///run/user/1000/docker.sock")
+    assert engine_address() == "unix:///run/user/1000/docker.sock"
+    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.delenv("DOCKER_CONTEXT")
+    (far / "config.json").write_text('{"currentContext": "far"}')
+    assert engine_address() == "tcp://203.0.113.1:2375"
+
+
+def test_ports_of_this_host_say_nothing_about_an_engine_elsewhere(far, tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        plan = plan_of(tmp_path, SMALL + f"gateway: {{port: {taken.getsockname()[1]}, database: false}}\n")
+        assert list(preflight.port_findings(plan, FakeDocker()))
+        monkeypatch.setenv("DOCKER_CONTEXT", "far")
+        assert list(preflight.port_findings(plan, FakeDocker())) == []
+
+
 def test_an_unknown_failure_is_told_as_docker_says_it():
     assert explained("something\nnew").message == "Docker refuses: something new"
+
+
+class Removing:
+    """An engine that refuses the log of a container with a status, as Docker does while it removes one."""
+
+    def __init__(self, status):
+        self.status = status
+        self.api = self
+
+    def logs(self, _container, **_more):
+        response = Response()
+        response.status_code = self.status
+        raise APIError("refused", response, "can not get logs from container which is dead or marked for removal")
+
+
+def chunks(docker):
+    return list(docker.log_chunks("x", tail=None, since_seconds=0.0, follow=True))
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_a_container_that_goes_while_its_log_is_read_has_none(status):
+    docker = Docker(Removing(status))
+    assert docker.log_tail("x") == []
+    assert chunks(docker) == []
+
+
+def test_other_refusals_of_a_log_are_told():
+    docker = Docker(Removing(500))
+    for read in (lambda: docker.log_tail("x"), lambda: chunks(docker)):
+        with pytest.raises(DockerError, match="Docker refuses: can not get logs"):
+            read()
 
 
 def test_the_end_of_composes_output_is_its_last_sentence():

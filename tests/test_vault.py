@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from stackgen import vault
 from stackgen.errors import StackError
 from stackgen.parts import Secret, SecretKind
+from stackgen.sources import printable
 
 KEY = Secret(name="KEY", purpose="opens", prefix="sk-")
 PASSWORD = Secret(name="PASSWORD", purpose="guards", guards_volume="data", url_safe=True)
@@ -50,6 +53,15 @@ def test_values_do_not_show(tmp_path):
     value = settle(tmp_path, KEY).values["KEY"]
     assert value.reveal() not in f"{value} {value!r} {[value]} {{'a': {value!r}}}"
     assert vault.masker({"KEY": value})(f"Bearer {value.reveal()} is wrong") == "Bearer *** is wrong"
+
+
+def test_a_secret_is_hidden_in_the_spellings_of_json_and_of_the_terminal_too():
+    value = 'sk-"quoted"\\\u200bü'
+    mask = vault.masker(vault.hidden({"KEY": value}))
+    for text in (value, json.dumps({"key": value}), printable(value)):
+        hidden = mask(f"key {text} end")
+        assert "***" in hidden
+        assert "quoted" not in hidden
 
 
 def test_a_secret_that_guards_data_is_not_generated_anew(tmp_path):

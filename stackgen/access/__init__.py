@@ -78,7 +78,7 @@ class _Door:
         missing = [name for name in names if name not in values]
         if missing:
             message = f"{', '.join(missing)} not in .stackgen/secrets.env"
-            raise StackError(message, hint="run `stackgen render` first")
+            raise StackError(message, hint=f"{plan.verb('up')} makes it")
         self._plan, self._send, self._values = plan, send, values
         digests = {name: SecretValue(self._digest(name)) for name in plan.gateway.keys}
         self._mask = masker({**values, **digests})
@@ -98,7 +98,7 @@ class _Door:
         taken = [entry for entry, failed in zip(open_ones, refused, strict=True) if failed is None]
         done = {failed.wanted.name: failed for failed in refused if failed}
         for entry, now in zip(taken, self.look([entry.wanted for entry in taken]), strict=True):
-            done[entry.wanted.name] = _settled(entry, now)
+            done[entry.wanted.name] = _settled(entry, now, self._plan.verb("up"))
         return [done.get(entry.wanted.name, entry) for entry in entries]
 
     def _question(self, entry: Wanted) -> Request:
@@ -155,7 +155,7 @@ class _Door:
         return f"look at `gateway.{entry.kind.value}s.{entry.name}` in {self._plan.spec_file}"
 
     def _logs(self) -> str:
-        return f"docker compose -p {self._plan.name} logs {litellm.NAME} {postgres.NAME}"
+        return self._plan.verb(f"logs {litellm.NAME} {postgres.NAME}")
 
     def _request(self, method: str, path: str, body: Mapping[str, Any]) -> Request:
         headers = {"Authorization": f"Bearer {self._values[litellm.MASTER_KEY.name].reveal()}"}
@@ -176,7 +176,7 @@ def _without_team(entry: Entry, there: set[str]) -> Entry:
     return replace(entry, state=State.FAILED, words=f"its team {team} is not there", hint="mend the team first")
 
 
-def _settled(before: Entry, now: Entry) -> Entry:
+def _settled(before: Entry, now: Entry, again: str) -> Entry:
     """What became of an entry that the gateway took."""
     if now.state is State.SAME:
         state = State.CREATED if before.state is State.MISSING else State.UPDATED
@@ -185,4 +185,4 @@ def _settled(before: Entry, now: Entry) -> Entry:
         return now
     words = f"the gateway took it, and yet it is {now.state.value}"
     words += f": {now.words}" if now.words else ""
-    return replace(now, state=State.FAILED, words=words, hint="its own defaults may do that; `stackgen up` tries again")
+    return replace(now, state=State.FAILED, words=words, hint=f"its own defaults may do that; `{again}` tries again")

@@ -15,6 +15,7 @@ from stackgen.parts import (
     Limits,
     Mount,
     Port,
+    Proof,
     Secret,
     Service,
     Storage,
@@ -58,4 +59,17 @@ def service(image: Image) -> Service:
         start_budget_seconds=120,
         networks=(DATA_NETWORK,),
         stop_seconds=60,
+        proof=_login(),
+    )
+
+
+def _login() -> Proof:
+    """As the gateway does, by the service's name: the image lets everybody in who comes from 127.0.0.1."""
+    return Proof(
+        name="login",
+        command=("psql", "--no-password", "-h", NAME, "-U", USER, "-d", DATABASE, "-tAc", "select 1"),
+        environment={"PGPASSWORD": PASSWORD},
+        refusals=("password authentication failed",),
+        complaint="the password of the database is not the one in .stackgen/secrets.env",
+        hint=f"set it to that value: docker compose -p {{project}} exec {NAME} psql -U {USER} -c '\\password {USER}'",
     )

@@ -6,7 +6,7 @@ https://hub.docker.com/_/redis
 from __future__ import annotations
 
 from stackgen import facts
-from stackgen.parts import DATA_NETWORK, Arg, Health, Image, Limits, Port, Secret, Service
+from stackgen.parts import DATA_NETWORK, Arg, Health, Image, Limits, Port, Proof, Secret, Service
 
 NAME = "redis"
 PORT = 6379
@@ -42,4 +42,12 @@ def service(image: Image) -> Service:
         health=Health(command=("redis-cli", "-e", "ping")),
         start_budget_seconds=60,
         networks=(DATA_NETWORK,),
+        proof=Proof(
+            name="login",
+            command=("redis-cli", "-h", NAME, "-e", "ping"),
+            environment={"REDISCLI_AUTH": PASSWORD},
+            refusals=("WRONGPASS", "NOAUTH"),
+            complaint="the password of the cache is not the one in .stackgen/secrets.env",
+            hint="{up}",
+        ),
     )

@@ -24,8 +24,10 @@ from stackgen.parts import (
     Mount,
     Need,
     Port,
+    Quirks,
     Route,
     Secret,
+    ServedModel,
     Service,
     flag_args,
 )
@@ -133,10 +135,18 @@ def routes(instance: Instance) -> tuple[Route, ...]:
             base_path="",
             endpoint=_ENDPOINTS[modality],
             key=API_KEY,
+            quirks=_quirks(served, modality, alone=len(instance.models) == 1),
         )
         for served in instance.models
         for modality in served.model.modalities
     )
+
+
+def _quirks(served: ServedModel, modality: str, *, alone: bool) -> Quirks:
+    """A process with one model answers for it whatever name it is asked by (Infinity 0.0.77)."""
+    known = facts.models().get(served.model.source)
+    size = known.hidden_size if known and modality == "embedding" else 0
+    return Quirks(catalogued=known is not None, size=size, any_name=alone)
 
 
 def _activation_gib(instance: Instance) -> float | None:

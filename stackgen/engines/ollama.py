@@ -148,10 +148,21 @@ def routes(instance: Instance) -> tuple[Route, ...]:
             probe_endpoint=_OPENAI_ENDPOINTS[modality],
             key=None,
             parameters=_parameters(served),
-            quirks=Quirks(tools=bool(served.model.tools)),
+            quirks=_quirks(served, modality),
         )
         for served in instance.models
         for modality in served.model.modalities
+    )
+
+
+def _quirks(served: ServedModel, modality: str) -> Quirks:
+    known = facts.models().get(served.model.source)
+    return Quirks(
+        tools=bool(served.model.tools),
+        reasoning=bool(served.model.reasoning),
+        structured=True,
+        catalogued=known is not None,
+        size=known.hidden_size if known and modality == "embedding" else 0,
     )
 
 

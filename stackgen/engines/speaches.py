@@ -127,7 +127,7 @@ def routes(instance: Instance) -> tuple[Route, ...]:
             endpoint=_ENDPOINTS[modality],
             key=API_KEY,
             information={"health_check_voice": _voice(served)} if modality == "speech" else {},
-            quirks=Quirks(voice=_voice(served), language=_language(served)),
+            quirks=Quirks(voice=_voice(served), language=_language(served), hears=_hears(served)),
         )
         for served in instance.models
         for modality in served.model.modalities
@@ -148,6 +148,11 @@ def _language(served: ServedModel) -> str:
         return str(written)
     piper = _PIPER.search(served.model.source)
     return piper[1] if piper else _KOKORO_LANGUAGES.get(_voice(served)[:1], "en")
+
+
+def _hears(served: ServedModel) -> str:
+    """Whisper models whose names end so know English alone."""
+    return "en" if served.model.source.endswith((".en", "-en")) else ""
 
 
 def _environment(instance: Instance) -> dict[str, Arg]:

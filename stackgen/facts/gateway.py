@@ -6,15 +6,12 @@ the installed package; litellm_notes.json by hand.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
-_FOLDER = Path(__file__).resolve().parent
+from stackgen.facts.files import document
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +44,10 @@ class GatewayKeys:
 @cache
 def gateway_keys(version: str) -> GatewayKeys | None:
     """What that release of the gateway knows; None where it was not read."""
-    tables = _json("litellm_keys.json")["versions"]
+    tables = document("litellm_keys.json")["versions"]
     if version not in tables:
         return None
-    table, notes = tables[version], _json("litellm_notes.json")
+    table, notes = tables[version], document("litellm_notes.json")
     return GatewayKeys(
         version=version,
         sections=MappingProxyType({name: frozenset(keys) for name, keys in table["sections"].items()}),
@@ -70,13 +67,33 @@ def gateway_keys(version: str) -> GatewayKeys | None:
 @cache
 def gateway_versions() -> tuple[str, ...]:
     """The releases of the gateway whose keys are known, oldest first."""
-    return tuple(_json("litellm_keys.json")["versions"])
+    return tuple(document("litellm_keys.json")["versions"])
+
+
+@cache
+def gateway_path(provider: str, modality: str) -> str | None:
+    """What the gateway appends to a base URL for a provider and a modality; None where that pair does not work."""
+    path = document("gateway.json")["appends"].get(provider, {}).get(modality)
+    return None if path is None else str(path)
+
+
+@cache
+def gateway_paths(provider: str) -> Mapping[str, str]:
+    """What the gateway appends to a base URL for a provider, by modality; empty for providers that were not tried."""
+    return MappingProxyType(document("gateway.json")["appends"].get(provider, {}))
+
+
+@cache
+def gateway_word(provider: str, setting: str) -> str | None:
+    """The gateway's name for a setting of generation; None where it does not reach the servers of that provider."""
+    return document("gateway.json")["words"].get(provider, {}).get(setting, setting) or None
+
+
+@cache
+def gateway_mode(modality: str) -> str:
+    """The gateway's word for a modality."""
+    return str(document("gateway.json")["modes"][modality])
 
 
 def _word_by_key(words: Mapping[str, list[str]]) -> Mapping[str, str]:
     return MappingProxyType({key: word for word, keys in words.items() for key in keys})
-
-
-@cache
-def _json(name: str) -> Any:
-    return json.loads((_FOLDER / name).read_text(encoding="utf-8"))

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from stackgen.modalities import chat, completion, embedding, rerank, speech, transcription, vision
-from stackgen.modalities.probe import Modality, Probe, Reply, Upload
+from stackgen.modalities.probe import Asked, Modality, Probe, Reply, Upload
 
-__all__ = ["MODALITIES", "Modality", "Probe", "Reply", "Upload"]
+__all__ = ["MODALITIES", "Asked", "Modality", "Probe", "Reply", "Upload"]
 
 _FILES = (chat, completion, vision, embedding, rerank, transcription, speech)
 MODALITIES: Mapping[str, Modality] = MappingProxyType({file.MODALITY.name: file.MODALITY for file in _FILES})

@@ -28,6 +28,14 @@ def complaint(content: bytes) -> str | None:
     return None
 
 
+def seconds(content: bytes) -> float | None:
+    """How long a recording is; None where it is no WAV."""
+    chunks = dict(_chunks(content)) if content[:4] == b"RIFF" else {}
+    head, samples = chunks.get(b"fmt ", b""), chunks.get(b"data", b"")
+    bytes_per_second = int.from_bytes(head[8:12], "little")
+    return len(samples) / bytes_per_second if bytes_per_second else None
+
+
 def _is_compressed(content: bytes) -> bool:
     """FLAC, Ogg (Opus, Vorbis), MP3 with tags, or the first frame of MP3 or AAC."""
     is_frame = len(content) > 1 and content[0] == 0xFF and content[1] & 0xE0 == 0xE0  # noqa: PLR2004 - eleven set bits

@@ -1,53 +1,55 @@
-"""Chat: whole and streamed answers to a list of messages, and calls of tools (`/v1/chat/completions`)."""
+"""Chat: answers to a list of messages, whole, streamed, thought over, or held to a schema (`/v1/chat/completions`)."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from stackgen.modalities import tools
+from stackgen.modalities.answers import (
+    EMPTY,
+    GOOD,
+    NO_ANSWER,
+    THINKING,
+    UNKNOWN,
+    answer,
+    complaint,
+    text_of,
+    thoughts_of,
+)
 from stackgen.modalities.probe import Modality, Probe, Reply, first_choice, same, shortened
+from stackgen.parts import Quirks
 
 _BODY: Mapping[str, Any] = {
     "messages": [{"role": "user", "content": "Answer with one short sentence: what is the capital of France?"}],
     "max_tokens": 24,
     "temperature": 0,
 }
-_TOOL = "get_weather"
-_TOOLS_BODY: Mapping[str, Any] = {
-    "messages": [{"role": "user", "content": f"How is the weather in Paris now? Call {_TOOL} to find out."}],
-    "tools": [
-        {
-            "type": "function",
-            "function": {
-                "name": _TOOL,
-                "description": "Tells the weather of a city.",
-                "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-            },
-        }
-    ],
-    "tool_choice": "auto",  # `required` forces the form upon the model and goes around the engine's parser of calls
-    "max_tokens": 512,  # thoughts come before the call
+_FOREIGN = "Grüße 你好 😀"
+_UNICODE_BODY: Mapping[str, Any] = {
+    "messages": [{"role": "user", "content": f"Repeat this and nothing else: {_FOREIGN}"}],
+    "max_tokens": 48,
     "temperature": 0,
 }
-
-
-def text_of(message: Any) -> str:
-    """What the model said: a model that thinks may have used up the probe's tokens before it answers."""
-    if not isinstance(message, dict):
-        return ""
-    return "".join(str(message.get(part) or "") for part in ("content", "reasoning_content", "reasoning"))
-
-
-def complaint(reply: Reply) -> str | None:
-    """A good reply has a choice with text: an answer, or the thoughts before it."""
-    refusal = reply.refusal()
-    if refusal:
-        return refusal
-    choice = first_choice(reply)
-    if choice is None:
-        return "the reply has no `choices`"
-    return None if text_of(choice.get("message")) else "the answer is empty"
+_DAMAGED = "\N{REPLACEMENT CHARACTER}"
+_MISREAD = tuple(word.encode().decode(code) for word in ("ü", "你好", "😀") for code in ("cp1252", "latin-1"))
+"""What becomes of the words where somebody on the way takes UTF-8 for another encoding."""
+_REASONING_BODY: Mapping[str, Any] = {
+    "messages": [{"role": "user", "content": "Is 91 a prime number? Think first, then answer with yes or no."}],
+    "max_tokens": 512,
+    "temperature": 0,
+}
+_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"capital": {"type": "string", "enum": ["London", "Paris"]}, "in_europe": {"type": "boolean"}},
+    "required": ["capital", "in_europe"],
+    "additionalProperties": False,
+}
+_BEGIN = re.compile(r'\s*(\{\s*("(capital|in_europe)".*)?)?', re.DOTALL)
+"""How an object of the schema may begin."""
+_TOKENS_OF_AN_OBJECT, _TOKENS_OF_THOUGHTS = 64, 960
 
 
 def stream_complaint(reply: Reply) -> str | None:
@@ -65,71 +67,76 @@ def stream_complaint(reply: Reply) -> str | None:
         try:
             data = json.loads(event)
         except ValueError:
-            return f"an event is not JSON: {event[:80]}"
+            return f"an event is not JSON: {shortened(event)}"
         if "error" in data:
-            return f"the stream carries an error: {event[:200]}"
+            return f"the stream carries an error: {shortened(event)}"
         pieces += sum(bool(text_of(choice.get("delta"))) for choice in data.get("choices", ()))
     return None if pieces else "the stream brought no text"
 
 
-def tools_complaint(reply: Reply) -> str | None:
-    """A good reply calls the one tool that there is, with arguments that are JSON."""
-    refusal = reply.refusal()
-    if refusal:
-        return refusal
-    choice = first_choice(reply)
-    if choice is None:
-        return "the reply has no `choices`"
-    message = choice["message"]
-    calls = message.get("tool_calls")
-    if not calls:
-        return _without_call(choice, text_of(message))
-    return _call_complaint(calls[0]["function"])
+def unicode_complaint(reply: Reply) -> str | None:
+    """A good reply is whole text, whether the model repeats what it was told or not.
+
+    A model that talks nonsense writes broken signs itself, so they are only told where it begins to repeat.
+    """
+    bad = complaint(reply)
+    if bad:
+        return bad
+    choice = first_choice(reply) or {}
+    text = text_of(choice["message"])
+    if choice.get("finish_reason") == "length":
+        text = text.rstrip(_DAMAGED)  # max_tokens cuts a sign of several bytes
+    if _DAMAGED in text and _FOREIGN[:2] in text:
+        return f"a sign was lost on the way: {shortened(text)}"
+    misread = next((wrong for wrong in _MISREAD if wrong in text), None)
+    return f"somebody on the way takes UTF-8 for another encoding: {shortened(text)}" if misread else None
 
 
-def _call_complaint(function: Mapping[str, Any]) -> str | None:
-    if function["name"] != _TOOL:
-        return f"the model calls {shortened(str(function['name']))}, and there is only {_TOOL}"
-    arguments = function["arguments"]
-    if not isinstance(arguments, str):
-        return "the arguments of the call are not the text of a JSON object"
+def reasoning_complaint(reply: Reply) -> str | None:
+    """A good reply has its thoughts in a field of their own."""
+    bad = complaint(reply)
+    if bad:
+        return bad
+    message = (first_choice(reply) or {})["message"]
+    if "<think" in str(message.get("content") or ""):
+        return "the thoughts came inside the answer, so the engine's parser of thoughts does not fit the model"
+    return None if thoughts_of(message) else "the reply has no thoughts in a field of their own"
+
+
+def _structured_body(quirks: Quirks) -> Mapping[str, Any]:
+    form = {"name": "capital", "strict": True, "schema": dict(_SCHEMA)}
+    return {
+        "messages": [
+            {"role": "user", "content": "What is the capital of France, and is it in Europe? Answer in JSON."}
+        ],
+        "response_format": {"type": "json_schema", "json_schema": form},
+        "max_tokens": _TOKENS_OF_AN_OBJECT + (_TOKENS_OF_THOUGHTS if quirks.reasoning else 0),
+        "temperature": 0,
+    }
+
+
+def structured_complaint(reply: Reply) -> str | None:
+    """A good reply is one JSON object that fits the schema; a begin of one that max_tokens cut passes, and thoughts before it.
+
+    White space is allowed between its parts, and a model that talks nonsense writes nothing else (vLLM 0.32.0).
+    """
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - whoever renders judges no reply
+    from jsonschema.exceptions import best_match  # noqa: PLC0415
+
+    bad = complaint(reply)
+    if bad:
+        return bad
+    choice = first_choice(reply) or {}
+    text = str(choice["message"].get("content") or "")
+    if choice.get("finish_reason") == "length" and _BEGIN.fullmatch(text):
+        return None
     try:
-        given = json.loads(arguments)
+        problem = best_match(Draft202012Validator(_SCHEMA).iter_errors(json.loads(text)))
     except ValueError:
-        return f"the arguments of the call are not JSON: {shortened(arguments)}"
-    return None if isinstance(given, dict) and given.get("city") else f"the call names no city: {shortened(arguments)}"
+        return f"the answer is not JSON: {shortened(text) or 'empty'}"
+    return f"the answer does not fit the schema: {shortened(problem.message)}" if problem else None
 
 
-def _without_call(choice: Mapping[str, Any], text: str) -> str:
-    if _TOOL in text and choice.get("finish_reason") != "length":
-        return f"the call came as text, so the engine's parser of calls does not fit the model: {shortened(text)}"
-    cut = " before max_tokens cut it" if choice.get("finish_reason") == "length" else ""
-    return f"the model called no tool{cut}: {shortened(text)}" if text else "the answer is empty"
-
-
-_GOOD = Reply(  # vLLM 0.32.0
-    status=200,
-    content_type="application/json",
-    body='{"id":"chatcmpl-80b4","object":"chat.completion","created":1795228630,"model":"chat","choices":[{"index":0,'
-    '"message":{"role":"assistant","content":" Paris","refusal":null,"reasoning":null},"logprobs":null,'
-    '"finish_reason":"length","stop_reason":null}],"usage":{"prompt_tokens":48,"total_tokens":72,"completion_tokens":24}}',
-)
-_THINKING = Reply(  # LiteLLM 1.106.2 before a vLLM with a reasoning parser, cut by max_tokens
-    status=200,
-    content_type="application/json",
-    body='{"choices":[{"index":0,"finish_reason":"length","message":{"role":"assistant","content":null,'
-    '"reasoning_content":"The user asks for"}}]}',
-)
-_EMPTY = Reply(
-    status=200,
-    content_type="application/json",
-    body='{"choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":""}}]}',
-)
-_UNKNOWN = Reply(  # vLLM 0.32.0
-    status=404,
-    content_type="application/json",
-    body='{"error":{"message":"The model `nope` does not exist. Valid aliases: chat.","type":"NotFoundError","code":404}}',
-)
 _GOOD_STREAM = Reply(  # vLLM 0.32.0
     status=200,
     content_type="text/event-stream; charset=utf-8",
@@ -148,36 +155,7 @@ _SILENT_STREAM = Reply(
     content_type="text/event-stream",
     body='data: {"choices":[{"index":0,"delta":{"content":""}}]}\n\ndata: [DONE]\n\n',
 )
-
-
-def _calling(message: str, finish_reason: str = "tool_calls") -> Reply:
-    """An answer as vLLM 0.32.0 spells it, shortened."""
-    choice = f'{{"index":0,"message":{{"role":"assistant",{message}}},"finish_reason":"{finish_reason}"}}'
-    return Reply(
-        status=200, content_type="application/json", body=f'{{"object":"chat.completion","choices":[{choice}]}}'
-    )
-
-
-def _call(function: str) -> Reply:
-    return _calling(f'"content":null,"tool_calls":[{{"id":"call_80b4","type":"function","function":{function}}}]')
-
-
-_GOOD_CALL = _call('{"name":"get_weather","arguments":"{\\"city\\": \\"Paris\\"}"}')
-_BAD_CALLS = (
-    _call('{"name":"weather","arguments":"{\\"city\\": \\"Paris\\"}"}'),
-    _call('{"name":"get_weather","arguments":"{city: Paris"}'),
-    _call('{"name":"get_weather","arguments":"{}"}'),
-    _call('{"name":"get_weather","arguments":{"city":"Paris"}}'),
-    _calling('"content":"<tool_call>{\\"name\\": \\"get_weather\\"}</tool_call>"', "stop"),
-    _calling('"content":"I cannot know.","tool_calls":[]', "stop"),
-    _calling('"content":null,"reasoning":"The user wants get_weather"', "length"),
-    Reply(
-        status=400,
-        content_type="application/json",
-        body='{"error":{"message":"\\"auto\\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set"}}',
-    ),
-)
-_NO_ANSWER = Reply(error="no connection: [Errno 111] Connection refused")
+_NOWHERE = (UNKNOWN, NO_ANSWER)
 
 MODALITY = Modality(
     name="chat",
@@ -186,27 +164,71 @@ MODALITY = Modality(
     call="chat.completions.create",
     answer=".choices[0].message.content",
     probes=(
-        Probe(
-            name="chat",
-            body=same(_BODY),
-            complaint=complaint,
-            good=(_GOOD, _THINKING),
-            bad=(_EMPTY, _UNKNOWN, _NO_ANSWER),
-        ),
+        Probe(name="chat", body=same(_BODY), complaint=complaint, good=(GOOD, THINKING), bad=(EMPTY, *_NOWHERE)),
         Probe(
             name="chat stream",
             body=same({**_BODY, "stream": True}),
             complaint=stream_complaint,
             good=(_GOOD_STREAM,),
-            bad=(_CUT_STREAM, _SILENT_STREAM, _GOOD, _UNKNOWN, _NO_ANSWER),
+            bad=(_CUT_STREAM, _SILENT_STREAM, GOOD, *_NOWHERE),
         ),
         Probe(
-            name="chat tools",
-            body=same(_TOOLS_BODY),
-            complaint=tools_complaint,
-            good=(_GOOD_CALL,),
-            bad=(*_BAD_CALLS, _GOOD, _EMPTY, _UNKNOWN, _NO_ANSWER),
-            wanted=lambda quirks: quirks.tools,
+            name="chat unicode",
+            body=same(_UNICODE_BODY),
+            complaint=unicode_complaint,
+            good=(
+                answer({"content": _FOREIGN}),
+                answer({"content": f"Grüße 你{_DAMAGED}"}, "length"),
+                answer({"content": f" files g{_DAMAGED}\x06{_DAMAGED} brital"}, "length"),
+                GOOD,
+                THINKING,
+            ),
+            bad=(
+                answer({"content": f"Gr{_DAMAGED}{_DAMAGED}e 你好"}),
+                answer({"content": _FOREIGN.encode().decode("latin-1")}),
+                answer({"content": "GrÃ¼ÃŸe"}),
+                EMPTY,
+                *_NOWHERE,
+            ),
         ),
+        Probe(
+            name="chat reasoning",
+            body=same(_REASONING_BODY),
+            complaint=reasoning_complaint,
+            good=(
+                answer({"content": "No.", "reasoning": "91 is 7 times 13."}),
+                answer({"content": "No.", "thinking": "91 is 7 times 13."}),
+                THINKING,
+            ),
+            bad=(
+                answer({"content": "<think>91 is 7 times 13.</think>No."}),
+                answer({"content": "No.", "reasoning": None}),
+                EMPTY,
+                *_NOWHERE,
+            ),
+            wanted=lambda quirks: quirks.reasoning,
+        ),
+        Probe(
+            name="chat structured",
+            body=_structured_body,
+            complaint=structured_complaint,
+            good=(
+                answer({"content": '{"capital": "Paris", "in_europe": true}'}),
+                answer({"content": '{\t "capital"\t :\n\n\n\n'}, "length"),
+                THINKING,
+            ),
+            bad=(
+                answer({"content": "Paris"}),
+                answer({"content": '{"capital": "Paris", "in_eur'}),
+                answer({"content": "The capital of France is"}, "length"),
+                answer({"content": '{"capital": "Rome", "in_europe": true}'}),
+                answer({"content": '{"capital": "Paris"}'}),
+                answer({"content": None, "reasoning": "Paris."}),
+                EMPTY,
+                *_NOWHERE,
+            ),
+            wanted=lambda quirks: quirks.structured,
+        ),
+        *tools.PROBES,
     ),
 )

@@ -12,6 +12,7 @@ from stackgen.parts import Quirks
 from stackgen.sources import printable
 
 _BODY_SHOWN = 300
+_NO_QUIRKS = Quirks()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +28,14 @@ class Reply:
     """What the gateway says about itself: headers that begin with `x-litellm-`, by their names in small letters."""
     error: str = ""
     seconds: float = 0.0
+    first_seconds: float | None = None
+    """When the first event of a stream was there; None where nothing streamed."""
 
     def json(self) -> Any:
         """The body as JSON, or None where it is none."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     def content(self) -> bytes:
@@ -45,6 +48,13 @@ class Reply:
         inner = data.get("error", data.get("detail", data)) if isinstance(data, dict) else data
         text = inner.get("message", inner) if isinstance(inner, dict) else inner
         return shortened(str(text if text is not None else self.body))
+
+    def tokens(self) -> int:
+        """What the server says that it read and wrote; 0 where it does not say it."""
+        data = self.json()
+        usage = data.get("usage") if isinstance(data, dict) else None
+        found = usage.get("total_tokens") if isinstance(usage, dict) else None
+        return found if isinstance(found, int) else 0
 
     def refusal(self) -> str | None:
         """Why this is no success at all: no answer, or a status other than 200."""
@@ -67,6 +77,19 @@ class Upload:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the judge of a reply must know about its request beyond the probe."""
+
+    quirks: Quirks = _NO_QUIRKS
+    said: str = ""
+    """The text of the recording that was sent; empty where it was the probe's own."""
+    language: str = "en"
+    """The language of that text."""
+    exact: bool = False
+    """Whether every word must be heard, as stand-ins do."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Probe:
     """One small real request, and the judgement of its reply."""
 
@@ -83,12 +106,22 @@ class Probe:
     upload: Upload | None = None
     saved_as: str = ""
     """Name of the file that a client makes of the reply, where it is no text."""
+    misfit: Callable[[Reply, Asked], str | None] = lambda _reply, _asked: None
+    """What is wrong with a sound reply for just this model and request."""
+    difference: Callable[[Reply, Reply], str | None] = lambda _gateway, _engine: None
+    """What the gateway changed in a sound reply that must be the engine's own."""
+    hears: str = ""
+    """Another modality: a good recording that its model made on the same way is uploaded in place of the probe's own."""
+    after: str = ""
+    """Another probe of the modality, from whose good reply this one goes on."""
+    onward: Callable[[Mapping[str, Any], Reply], Mapping[str, Any]] = lambda body, _: body
+    """The body that goes on from that reply."""
 
-    def judge(self, reply: Reply) -> str | None:
+    def judge(self, reply: Reply, asked: Asked = Asked()) -> str | None:
         """The complaint; a reply whose parts are of other types than anybody expects is a complaint too."""
         try:
-            return self.complaint(reply)
-        except (AttributeError, KeyError, TypeError) as error:
+            return self.complaint(reply) or self.misfit(reply, asked)
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             return f"the reply has another shape than its modality: {printable(str(error))}"
 
 

@@ -6,12 +6,16 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from stackgen.modalities.probe import Modality, Probe, Reply, same
+from stackgen.modalities.probe import Asked, Modality, Probe, Reply, same
 
 _BODY: Mapping[str, Any] = {
     "query": "Where does the cat sleep?",
     "documents": ["Interest rates rose by half a point.", "The cat sleeps on the sofa.", "Paris is in France."],
 }
+
+
+_ANSWER = 1
+"""Position of the one document that answers."""
 
 
 def complaint(reply: Reply) -> str | None:
@@ -34,6 +38,20 @@ def complaint(reply: Reply) -> str | None:
     return None
 
 
+def misfit(reply: Reply, asked: Asked) -> str | None:
+    """A model that the catalogue knows finds the sentence about the cat the best."""
+    best = reply.json()["results"][0]["index"]
+    if asked.quirks.catalogued and best != _ANSWER:
+        return f"the best document for “{_BODY['query']}” is “{_BODY['documents'][best]}”"
+    return None
+
+
+def difference(gateway: Reply, engine: Reply) -> str | None:
+    """The gateway hands on the engine's own order."""
+    through, own = ([result["index"] for result in reply.json()["results"]] for reply in (gateway, engine))
+    return None if through == own else f"the order is {through} through the gateway and {own} from the engine"
+
+
 def _reply(*scores: tuple[int, str]) -> Reply:
     """An answer as Infinity 0.0.77 gives it."""
     results = ",".join(f'{{"relevance_score":{score},"index":{index},"document":null}}' for index, score in scores)
@@ -53,6 +71,8 @@ MODALITY = Modality(
             name="rerank",
             body=same(_BODY),
             complaint=complaint,
+            misfit=misfit,
+            difference=difference,
             good=(_reply((1, "0.9029"), (2, "0.5029"), (0, "0.1022")),),
             bad=(
                 _reply((1, "0.9"), (0, "0.1")),

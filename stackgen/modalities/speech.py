@@ -7,17 +7,22 @@ import base64
 import math
 import struct
 import sys
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from stackgen import facts
 from stackgen.modalities import audio
-from stackgen.modalities.probe import Modality, Probe, Reply, shortened
+from stackgen.modalities.probe import Asked, Modality, Probe, Reply, shortened
 from stackgen.parts import Quirks
 
 _ANY_VOICE = "alloy"
 """The field is required; engines with one voice ignore it or know OpenAI's names."""
 _RATE = 8000
+_SECONDS_A_LETTER = (0.02, 0.25)
+"""Shortest and longest; people speak 12 to 18 letters a second."""
+_LETTERS_IN_A_SIGN = 3
+"""A sign of Chinese or Japanese is a syllable or more."""
 
 
 def _body(quirks: Quirks) -> Mapping[str, Any]:
@@ -40,7 +45,18 @@ def complaint(reply: Reply) -> str | None:
     return audio.complaint(reply.content())
 
 
-def _wav(sample: Callable[[int], float], *, seconds: float = 0.3, streamed: bool = False) -> bytes:
+def misfit(reply: Reply, asked: Asked) -> str | None:
+    """A recording is as long as its text takes to say; what is compressed is not measured."""
+    seconds = audio.seconds(reply.content())
+    text = facts.speech_text(asked.quirks.language)
+    letters = sum(_LETTERS_IN_A_SIGN if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
+    shortest, longest = (letters * limit for limit in _SECONDS_A_LETTER)
+    if seconds is None or shortest <= seconds <= longest:
+        return None
+    return f"the recording is {seconds:.1f} s long; its text takes {shortest:.1f} to {longest:.1f} s"
+
+
+def _wav(sample: Callable[[int], float], *, seconds: float = 1.5, streamed: bool = False) -> bytes:
     """A recording of 16 bits; who streams it knows no sizes yet."""
     numbers = array.array("h", (int(sample(at) * 2**15) for at in range(int(seconds * _RATE))))
     if sys.byteorder == "big":
@@ -71,6 +87,7 @@ MODALITY = Modality(
             name="speech",
             body=_body,
             complaint=complaint,
+            misfit=misfit,
             good=(
                 _reply(_wav(_tone)),
                 _reply(_wav(_tone, streamed=True), "audio/mpeg"),  # LiteLLM 1.74.0 names every format so

@@ -6,20 +6,31 @@ import secrets
 import struct
 from importlib import resources
 
-from stackgen.modalities.probe import Modality, Probe, Reply, Upload, same
+from stackgen.modalities import words
+from stackgen.modalities.probe import Asked, Modality, Probe, Reply, Upload, same, shortened
 
 _RIFF_HEAD_BYTES = 8
 _UNIQUE_BYTES = 16
+SPOKEN = "one two three four five"
+_LARGEST_ERROR = 0.3
+"""Share of the words that an engine may mishear: small models do, with a voice made by a machine."""
 
 
 def spoken() -> bytes:
-    """A voice that counts from one to five: WAV, mono, 16 kHz, spoken by espeak-ng.
+    """A voice that counts from one to five: WAV, mono, 16 kHz, spoken by espeak-ng."""
+    return unique(resources.files("stackgen.modalities").joinpath("spoken.wav").read_bytes())
 
-    A chunk that every reader skips makes each copy another file, so that no cache knows it.
+
+def unique(recording: bytes) -> bytes:
+    """The same WAV as another file, so that no cache knows it: its last chunk is one that every reader skips.
+
+    Who streams a WAV writes no sizes; they stay so.
     """
-    chunks = resources.files("stackgen.modalities").joinpath("spoken.wav").read_bytes()[_RIFF_HEAD_BYTES:]
+    chunks = recording[_RIFF_HEAD_BYTES:]
     chunks += b"JUNK" + struct.pack("<I", _UNIQUE_BYTES) + secrets.token_bytes(_UNIQUE_BYTES)
-    return b"RIFF" + struct.pack("<I", len(chunks)) + chunks
+    size = int.from_bytes(recording[4:_RIFF_HEAD_BYTES], "little")
+    known = size == len(recording) - _RIFF_HEAD_BYTES
+    return b"RIFF" + struct.pack("<I", len(chunks) if known else size) + chunks
 
 
 def complaint(reply: Reply) -> str | None:
@@ -33,6 +44,15 @@ def complaint(reply: Reply) -> str | None:
     if not any(character.isalnum() for character in data["text"]):
         return "the text is empty: nothing was heard"
     return None
+
+
+def misfit(reply: Reply, asked: Asked) -> str | None:
+    """What was said is heard; stand-ins must hear each word."""
+    said, heard = asked.said or SPOKEN, reply.json()["text"]
+    error = words.error(said, heard, asked.language)
+    if error <= (0.0 if asked.exact else _LARGEST_ERROR):
+        return None
+    return f"{error:.0%} of the words are wrong: “{said}” was heard as “{shortened(heard)}”"
 
 
 def _reply(body: str, status: int = 200) -> Reply:
@@ -50,6 +70,8 @@ MODALITY = Modality(
             name="transcription",
             body=same({"response_format": "json"}),
             complaint=complaint,
+            misfit=misfit,
+            hears="speech",
             good=(  # Speaches 0.8; vLLM 0.32; LiteLLM where it asks for the long form
                 _reply('{"text":"One, two, three, four, five."}'),
                 _reply('{"text":" 1 2 3 4 5","usage":{"type":"duration","seconds":2}}'),

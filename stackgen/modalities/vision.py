@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from stackgen.modalities.chat import text_of
+from stackgen.modalities.answers import text_of
 from stackgen.modalities.probe import Modality, Probe, Reply, first_choice, same, shortened
 
 _SIDE_PIXELS = 64

@@ -23,8 +23,10 @@ from stackgen.parts.service import (
     Metrics,
     Mount,
     Port,
+    Proof,
     Service,
     Storage,
+    host_url,
     service_url,
 )
 from stackgen.parts.values import Arg, Image, Joined, Secret, SecretKind, Value, secrets_of
@@ -51,6 +53,7 @@ __all__ = [
     "Mount",
     "Need",
     "Port",
+    "Proof",
     "Quirks",
     "Route",
     "Secret",
@@ -60,6 +63,7 @@ __all__ = [
     "Storage",
     "Value",
     "flag_args",
+    "host_url",
     "secrets_of",
     "service_url",
 ]

@@ -94,6 +94,18 @@ class Quirks:
     """Language of the voice, such as `de` or `pt-BR`."""
     tools: bool = False
     """Whether the model calls tools."""
+    reasoning: bool = False
+    """Whether its thoughts come in a field of their own."""
+    structured: bool = False
+    """Whether its answers can be held to a JSON schema."""
+    catalogued: bool = False
+    """Whether the catalogue knows the model: then its vectors and scores must make sense; a folder may hold anything."""
+    size: int = 0
+    """Numbers in each of its vectors; 0 where nobody knows."""
+    hears: str = ""
+    """The one language that it understands, such as `en`; empty for many."""
+    any_name: bool = False
+    """Whether its process answers for this model whatever name it is asked by."""
 
 
 @dataclass(frozen=True, kw_only=True)

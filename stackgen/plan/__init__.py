@@ -11,15 +11,30 @@ from stackgen.errors import Problem
 from stackgen.parts import Engine, Gpu, Image, Instance, Route, Secret, Service, service_url
 from stackgen.plan import cards, checks, deployments, gateway, grouping, model_checks, names, secrets, warnings
 from stackgen.plan.deployments import Deployment
-from stackgen.plan.model import CardPlan, CardUse, Plan
+from stackgen.plan.model import CardPlan, CardUse, Plan, command
 from stackgen.plan.raw import Reader
 from stackgen.plan.service_checks import Services
 from stackgen.plan.services import Shop
+from stackgen.plan.simulation import FAULT_VARIABLE, StandIns, simulated, stand_in_names
 from stackgen.plan.text import as_json, as_text
 from stackgen.sources import Loaded
 from stackgen.spec import Spec
 
-__all__ = ["CardPlan", "CardUse", "Deployment", "Plan", "as_json", "as_text", "make", "service_url"]
+__all__ = [
+    "FAULT_VARIABLE",
+    "CardPlan",
+    "CardUse",
+    "Deployment",
+    "Plan",
+    "StandIns",
+    "as_json",
+    "as_text",
+    "command",
+    "make",
+    "service_url",
+    "simulated",
+    "stand_in_names",
+]
 
 
 def make(loaded: Loaded, engines: Mapping[str, Engine] = ENGINES) -> Plan:
@@ -67,9 +82,7 @@ def _plan(
     known = secrets.known(spec, engines)
     reader = Reader(loaded.place, known, problems)
     shop = Shop(loaded, spec, known, reader, problems)
-    routes = [route for instance in found for route in _routes(instance, engines[instance.engine])]
-    routes += deployments.endpoint_routes(spec, known)
-    routes.sort(key=lambda route: (route.model, route.service, route.modality))
+    routes = _all_routes(spec, found, engines, known)
     problems += deployments.way_problems(loaded, routes)
     entries = deployments.of_routes(spec, routes, reader)
     raw = gateway.raw_sections(loaded, spec, reader)
@@ -78,9 +91,7 @@ def _plan(
     if images:
         shown = gateway.secrets_shown(routes, entries, raw, passed)
         services += backing.services(spec, shown, gateway.variables(loaded, spec, known, problems), images.__getitem__)
-    services = shop.overridden([*services, *shop.extra()])
-    ordered = sorted(services, key=lambda service: service.name)
-    services = [secrets.with_settings(shop.placed(service), spec) for service in ordered]
+    services = _finished(shop, [*services, *shop.extra()], spec)
     used = _used(spec, services, known)
     problems += _service_problems(loaded, spec, found, services, known, used)
     return Plan(
@@ -101,6 +112,21 @@ def _plan(
         warnings=tuple(warnings.of_stack(found, plans, spec, services)),
         origins=loaded.merged.origins,
     )
+
+
+def _all_routes(
+    spec: Spec, found: list[Instance], engines: Mapping[str, Engine], known: Mapping[str, Secret]
+) -> list[Route]:
+    """The ways to every model, in an order that does not depend on that of the spec."""
+    routes = [route for instance in found for route in _routes(instance, engines[instance.engine])]
+    routes += deployments.endpoint_routes(spec, known)
+    return sorted(routes, key=lambda route: (route.model, route.service, route.modality))
+
+
+def _finished(shop: Shop, services: list[Service], spec: Spec) -> list[Service]:
+    """Services with what the spec lays over them, by name."""
+    ordered = sorted(shop.overridden(services), key=lambda service: service.name)
+    return [secrets.with_settings(shop.placed(service), spec) for service in ordered]
 
 
 def _engine_services(shop: Shop, found: list[Instance], engines: Mapping[str, Engine]) -> list[Service]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from stackgen.parts import Arg, Gpu, Instance, Need, Route, Secret, Service, Storage
+from stackgen.parts import Arg, Gpu, Instance, Need, Route, Secret, Service, Storage, host_url
 from stackgen.plan.deployments import Deployment
 from stackgen.sources import Origin, Path
 from stackgen.spec import Gateway, Network, Place
@@ -36,6 +36,14 @@ class CardPlan:
         return self.gpu.card.visible_gib - sum(use.taken_gib or 0.0 for use in self.uses)
 
 
+_TOLD_VERBS = ("up", "down", "status", "logs")
+
+
+def command(words: str, *, simulated: bool) -> str:
+    """A command of ours about a stack or about its simulation, as people are told to write it."""
+    return f"stackgen {words}{' --simulate' if simulated else ''}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """A pure function of spec, profiles and inventory: the same input gives the same plan, on a server or in CI."""
@@ -59,6 +67,8 @@ class Plan:
     cards: tuple[CardPlan, ...]
     warnings: tuple[str, ...]
     origins: Mapping[Path, Origin]
+    simulated: bool = False
+    """Whether stand-ins run in the place of engines."""
 
     def origin(self, path: Path) -> Origin | None:
         """Who said the value at a path of the merged spec; None where an engine decided."""
@@ -91,10 +101,18 @@ class Plan:
         names = [deployment.public_name for deployment in self.deployments]
         return frozenset(name for name in names if names.count(name) > 1)
 
+    def verb(self, words: str) -> str:
+        """A command of ours about this stack, as people are told to write it."""
+        return command(words, simulated=self.simulated)
+
+    def told(self, hint: str) -> str:
+        """A hint out of a data file: our verbs about this stack in the place of {up}, {down}, {status} and {logs}.
+
+        {project} is the name of the stack.
+        """
+        return hint.format_map({verb: self.verb(verb) for verb in _TOLD_VERBS} | {"project": self.name})
+
     @property
     def gateway_url(self) -> str:
         """Where clients on this host find the gateway."""
-        address = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.gateway.address, self.gateway.address)  # noqa: S104
-        if ":" in address and not address.startswith("["):
-            address = f"[{address}]"
-        return f"http://{address}:{self.gateway.port}"
+        return host_url(self.gateway.address, self.gateway.port)

@@ -68,12 +68,15 @@ def published(tree: Mapping[str, Any]) -> Iterator[tuple[int, str, int]]:
 
 
 def host_ports(service: Service) -> Iterator[tuple[str, int, Path]]:
-    """Address, port and place in the spec of each host port; raw ports stand in the place of rendered ones."""
+    """Address, port and place in the spec of each host port; raw ports stand in the place of rendered ones.
+
+    A port that Docker picks is left out.
+    """
     if "ports" in service.raw:
         yield from ((address, number, ()) for _, address, number in published(service.raw))
         return
     for port in service.ports:
-        if port.exposure is not Exposure.INTERNAL:
+        if port.exposure is not Exposure.INTERNAL and port.published:
             yield port.address, port.published, port.path
 
 

@@ -57,6 +57,7 @@ def files(plan: Plan, spec_folder: str = "..") -> tuple[File, ...]:
         File(COMPOSE_FILE, compose_file(plan, {file.path: file.digest for file in read_by_services}, spec_folder)),
         File(".env.example", env_example(plan)),
         File(".gitignore", _GITIGNORE),
-        File("RUNBOOK.md", runbook(plan)),
     ]
+    if not plan.simulated:  # nobody operates a simulation
+        rendered.append(File("RUNBOOK.md", runbook(plan)))
     return tuple(sorted(rendered, key=lambda file: file.path))

@@ -31,6 +31,7 @@ from stackgen.spec import Build
 
 CONTENT_LABEL = "stackgen.sha256"
 STACK_LABEL = "stackgen.stack"
+SIMULATED_LABEL = "stackgen.simulated"
 _RESTART = "unless-stopped"
 _UNLIMITED = {"memlock": -1, "stack": 67_108_864}
 """What NCCL needs between cards (SGLang's own compose file)."""
@@ -55,11 +56,7 @@ def compose_file(plan: Plan, digests: Mapping[str, str], spec_folder: str) -> st
     volumes = _volumes(plan)
     if volumes:
         document["volumes"] = volumes
-    header = [
-        f"Rendered by stackgen from {plan.spec_file}. Do not edit: change {plan.spec_file}, then run `stackgen render`.",
-        "It runs without stackgen: docker compose up -d",
-    ]
-    return dump(document, header, spaced=2)
+    return dump(document, _header(plan), spaced=2)
 
 
 def word(value: Value) -> str:
@@ -75,6 +72,22 @@ def word(value: Value) -> str:
             return "true" if value else "false"
         case _:
             return str(value).replace("$", "$$")
+
+
+def _header(plan: Plan) -> list[str]:
+    if plan.simulated:
+        return [
+            f"A simulation of {plan.spec_file}, written by `stackgen up --simulate`: stand-ins in the place of engines.",
+            "`stackgen down --simulate --volumes` removes it.",
+        ]
+    return [
+        f"Rendered by stackgen from {plan.spec_file}. Do not edit: change {plan.spec_file}, then run `stackgen render`.",
+        "It runs without stackgen: docker compose up -d",
+    ]
+
+
+def _labels(plan: Plan) -> dict[str, str]:
+    return {SIMULATED_LABEL: "true"} if plan.simulated else {}
 
 
 def _service(plan: Plan, service: Service, digests: Mapping[str, str], spec_folder: str) -> dict[str, Any]:
@@ -108,6 +121,7 @@ def _service(plan: Plan, service: Service, digests: Mapping[str, str], spec_fold
         **_limits(service),
         "logging": _LOGGING,
         "labels": {STACK_LABEL: plan.name}
+        | _labels(plan)
         | {f"{CONTENT_LABEL}.{file.path}": digests[file.path] for file in service.config_files},
     }
     whole: dict[str, Any] = laid_over(entry, service.raw, _raw_word)
@@ -143,6 +157,8 @@ def _build(build: Build, spec_folder: str) -> dict[str, Any]:
 
 def _port(plan: Plan, port: Port) -> Any:
     address = f"[{port.address}]" if ":" in port.address else port.address
+    if not port.published:
+        return Note(f"{address}::{port.container}", "Docker picks a free port of the host")
     origin = plan.origin(port.path)
     return Note(f"{address}:{port.published}:{port.container}", str(origin) if origin else "")
 
@@ -208,36 +224,38 @@ def _health(health: Health, start_budget_seconds: int) -> dict[str, Any]:
         "timeout": f"{health.timeout_seconds}s",
         "retries": health.retries,
         "start_period": f"{start_budget_seconds}s",
-        "start_interval": f"{health.start_interval_seconds}s",
+        "start_interval": f"{health.start_interval_seconds * 1000:.0f}ms",
     }
 
 
 def _networks(plan: Plan) -> dict[str, Any]:
     """Without a subnet Docker picks a free one. The data network has no way out and no way in."""
     found: dict[str, Any] = {}
+    labels = {"labels": _labels(plan)} if plan.simulated else {}
     for name in plan.networks:
         if name == DATA_NETWORK:
-            found[name] = Note({"internal": True}, "stores are reached by the gateway alone")
+            found[name] = Note({"internal": True, **labels}, "stores are reached by the gateway alone")
         elif name == OUTSIDE_NETWORK:
             outside = {"name": plan.network.external, "external": True}
             found[name] = Note(outside, "exists already; `docker compose down` leaves it")
         elif name == ENGINE_NETWORK and plan.network.subnet:
             found[name] = {"ipam": {"config": [{"subnet": plan.network.subnet}]}}
         else:
-            found[name] = {}
+            found[name] = labels
     return found
 
 
 def _volumes(plan: Plan) -> dict[str, Any]:
     """Volumes of the stack, volumes that exist already, and those that raw services name."""
     found: dict[str, Any] = {}
+    labels = {"labels": _labels(plan)} if plan.simulated else {}
     for storage in plan.storages:
         place = plan.places.get(storage.name)
         if place and place.path:
             continue
-        elsewhere = {"name": place.volume, "external": True} if place else {}
+        elsewhere = {"name": place.volume, "external": True} if place else labels
         found[storage.name] = Note(elsewhere, storage.holds)
     for service in plan.services:
         for name in named_volumes(service.raw):
-            found.setdefault(name, Note({}, f"of {service.name}"))
+            found.setdefault(name, Note(labels, f"of {service.name}"))
     return found

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from stackgen.runtime import compose, preflight
-from stackgen.runtime.engine import ContainerState, Docker, connect
-from stackgen.runtime.up import budgets_seconds, up
+from stackgen.runtime import compose, lock, logs, preflight, stand_ins
+from stackgen.runtime.container import ContainerState, HostPort
+from stackgen.runtime.engine import Docker, connect
+from stackgen.runtime.up import budgets_seconds, start_order, up
 from stackgen.runtime.watch import Progress
 
-__all__ = ["ContainerState", "Docker", "Progress", "budgets_seconds", "compose", "connect", "preflight", "up"]
+__all__ = [
+    "ContainerState",
+    "Docker",
+    "HostPort",
+    "Progress",
+    "budgets_seconds",
+    "compose",
+    "connect",
+    "lock",
+    "logs",
+    "preflight",
+    "stand_ins",
+    "start_order",
+    "up",
+]

@@ -54,10 +54,45 @@ def complaints(folder: Path, secret_names: Iterable[str]) -> list[str]:
     return lines
 
 
-def start_up(folder: Path, secret_names: Iterable[str]) -> subprocess.Popen[str]:
-    """`docker compose up -d`, under way; its stderr brings one JSON object a line."""
+def config_hashes(folder: Path, text: str, values: Mapping[str, str]) -> dict[str, str]:
+    """What Compose compares of each service to tell whether its container has to be made anew.
+
+    Args:
+        folder: where the file is to be; paths in it count from there.
+        text: docker-compose.yml, as it would be rendered.
+        values: secrets by name, as `.env` would hold them.
+
+    Raises:
+        DockerError: Compose does not take the file, or is not there.
+    """
+    words = ["-f", "-", "--project-directory", str(folder), "--env-file", os.devnull, "--profile", "*"]
+    result = _run(["compose", *words, "config", "--hash", "*"], environment(()) | dict(values), text=text)
+    if result.returncode != 0:
+        raise DockerError(f"Compose does not take the file: {tail(result.stderr.splitlines())}")
+    return {name: digest for name, _, digest in (line.partition(" ") for line in result.stdout.splitlines())}
+
+
+def create_network(name: str) -> None:
+    """Make a network that the stack shares with others; it stays when the stack goes.
+
+    Raises:
+        DockerError: Docker refuses.
+    """
+    result = _run(["network", "create", name])
+    if result.returncode != 0:
+        raise DockerError(f"the network `{name}` could not be made: {' '.join(result.stderr.split())}")
+
+
+def start_up(folder: Path, secret_names: Iterable[str], *, keep_open: int) -> subprocess.Popen[str]:
+    """`docker compose up -d`, under way; its stderr brings one JSON object a line.
+
+    Args:
+        folder: the rendered files.
+        secret_names: variables of the caller that must not win over them.
+        keep_open: a file that Compose holds open as long as it works.
+    """
     command = [
-        _docker(),
+        program(),
         "compose",
         "--progress",
         "json",
@@ -75,6 +110,7 @@ def start_up(folder: Path, secret_names: Iterable[str]) -> subprocess.Popen[str]
         text=True,
         env=environment(secret_names),
         start_new_session=True,
+        pass_fds=(keep_open,),
     )
 
 
@@ -145,20 +181,25 @@ def environment(secret_names: Iterable[str]) -> dict[str, str]:
 
 
 def _run(
-    arguments: list[str], variables: Mapping[str, str] | None = None, folder: Path | None = None
+    arguments: list[str], variables: Mapping[str, str] | None = None, folder: Path | None = None, text: str = ""
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - a fixed list of words
-        [_docker(), *arguments],
+        [program(), *arguments],
         capture_output=True,
         text=True,
         check=False,
-        stdin=subprocess.DEVNULL,
+        input=text,
         env=variables,
         cwd=folder,
     )
 
 
-def _docker() -> str:
+def program() -> str:
+    """The `docker` command.
+
+    Raises:
+        DockerError: there is none.
+    """
     found = shutil.which("docker")
     if found is None:
         raise DockerError(

@@ -4,58 +4,22 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, Literal
 
 from stackgen import facts
 from stackgen.errors import DockerError
+from stackgen.runtime.container import ONE_OFF_LABEL, PROJECT_LABEL, ContainerState, state_of
+from stackgen.runtime.execution import exchanged
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
-PROJECT_LABEL = "com.docker.compose.project"
-SERVICE_LABEL = "com.docker.compose.service"
-ONE_OFF_LABEL = "com.docker.compose.oneoff"
 _LOG_LINES = 20
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 _TIMEOUT_SECONDS = 60
-_EXECUTE_SECONDS = 900
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContainerState:
-    """One container of a stack as Docker sees it. Times are ISO texts; empty where there is none."""
-
-    service: str
-    id: str
-    image: str
-    status: str
-    """created, running, restarting, exited, …"""
-    health: str
-    """healthy, unhealthy, starting; empty without a health check."""
-    exit_code: int
-    out_of_memory: bool
-    restarts: int
-    started_at: str
-    last_probe: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether it runs and, where it has a health check, is healthy."""
-        return self.status == "running" and self.health in {"healthy", ""}
-
-    @property
-    def is_dead(self) -> bool:
-        """Whether it has ended, or ends again and again."""
-        return self.status in {"exited", "dead", "restarting"}
-
-    @property
-    def is_done(self) -> bool:
-        """Whether it did its work and ended well; for jobs."""
-        return self.status == "exited" and self.exit_code == 0 and bool(self.started_at)
+_GONE = frozenset({404, 409})
 
 
 class Docker:
@@ -92,6 +56,53 @@ class Docker:
             found = self._client.api.networks(names=[name])
         return any(network["Name"] == name for network in found)
 
+    def has_image(self, reference: str) -> bool:
+        """Whether an image is on this machine."""
+        from docker.errors import ImageNotFound
+
+        api: Any = self._client.api
+        with translated():
+            try:
+                api.inspect_image(reference)
+            except ImageNotFound:
+                return False
+        return True
+
+    def without_label(self, project: str, label: str) -> list[str]:
+        """Containers, networks and volumes of a project that do not carry a label `NAME=value`."""
+        found: dict[str, list[set[str]]] = {"container": [], "network": [], "volume": []}
+        api = self._client.api
+        with translated():
+            for filters in ([f"{PROJECT_LABEL}={project}"], [f"{PROJECT_LABEL}={project}", label]):
+                containers = api.containers(all=True, filters={"label": filters})
+                volumes = api.volumes(filters={"label": filters}).get("Volumes") or ()
+                found["container"].append({str(one["Names"][0]).lstrip("/") for one in containers})
+                found["network"].append({str(one["Name"]) for one in api.networks(filters={"label": filters})})
+                found["volume"].append({str(one["Name"]) for one in volumes})
+        return [f"{kind} {name}" for kind, (every, marked) in found.items() for name in sorted(every - marked)]
+
+    def subnets(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Subnets of all networks: name -> (project or empty, subnets)."""
+        with translated():
+            found = self._client.api.networks()
+        return {
+            str(network["Name"]): (
+                str((network.get("Labels") or {}).get(PROJECT_LABEL, "")),
+                tuple(
+                    str(entry["Subnet"])
+                    for entry in (network.get("IPAM") or {}).get("Config") or ()
+                    if entry.get("Subnet")
+                ),
+            )
+            for network in found
+        }
+
+    def address_pools(self) -> tuple[str, ...]:
+        """Ranges out of which this engine gives networks their subnets, where it was told them."""
+        with translated():
+            pools = self._client.info().get("DefaultAddressPools") or ()
+        return tuple(str(pool["Base"]) for pool in pools)
+
     def has_volume(self, name: str) -> bool:
         """Whether a volume of exactly this name exists."""
         with translated():
@@ -122,52 +133,76 @@ class Docker:
             listed = self._client.api.containers(all=True, filters={"label": _labels(project)})
             for entry in listed:
                 try:
-                    states.append(_state(self._client.api.inspect_container(entry["Id"])))
+                    states.append(state_of(self._client.api.inspect_container(entry["Id"])))
                 except NotFound:
                     continue
         return sorted(states, key=lambda state: state.service)
 
     def log_tail(self, container: str, lines: int = _LOG_LINES) -> list[str]:
-        """The last lines that a container wrote; none where it is gone."""
-        from docker.errors import NotFound
-
-        with translated():
-            try:
-                raw = self._client.api.logs(container, tail=lines, stdout=True, stderr=True)
-            except NotFound:
-                return []
+        """The last lines that a container wrote; none where it is gone, or about to go."""
+        raw = b""
+        with translated(), _gone_is_nothing():
+            raw = self._client.api.logs(container, tail=lines, stdout=True, stderr=True)
         return [line for line in bytes(raw).decode(errors="replace").splitlines() if line.strip()]
 
-    def events(self, project: str, since: int) -> tuple[Iterator[Any], Callable[[], None]]:
+    def log_chunks(self, container: str, *, tail: int | None, since_seconds: float, follow: bool) -> Iterator[bytes]:
+        """What a container wrote, in pieces, a time before each line; nothing where it is gone, or about to go.
+
+        Args:
+            container: its id, also of one that ended.
+            tail: how many lines at most, None for all.
+            since_seconds: only lines after this moment (seconds since 1970); 0 for all.
+            follow: go on until the container ends.
+        """
+        lines: Literal["all"] | int = "all" if tail is None else tail
+        with translated(), _gone_is_nothing():
+            yield from self._client.api.logs(
+                container, stream=True, follow=follow, timestamps=True, tail=lines, since=since_seconds or None
+            )
+
+    def events(self, project: str, since: float) -> tuple[Iterator[Any], Callable[[], None]]:
         """Events of a stack's containers from a moment on (seconds since 1970), and a function that ends the stream."""
-        kinds = ["start", "die", "oom", "health_status", "destroy"]
+        kinds = ["start", "die", "health_status"]
+        filters: dict[str, Any] = {"label": _labels(project), "event": kinds, "type": "container"}
+        moment: Any = f"{since:.6f}"  # the library's types know whole seconds alone
         with translated():
-            filters = {"label": _labels(project), "event": kinds, "type": "container"}
-            stream = self._client.events(decode=True, since=since, filters=filters)
+            stream = self._client.events(decode=True, since=moment, filters=filters)
         return stream, stream.close
 
-    def execute(self, container: str, command: list[str], stdin: bytes) -> tuple[int, bytes, bytes]:
+    def execute(
+        self,
+        container: str,
+        command: Sequence[str],
+        stdin: bytes,
+        environment: Mapping[str, str] | None = None,
+        *,
+        timeout_seconds: float,
+    ) -> tuple[int, bytes, bytes]:
         """Run a command in a container with input; exit code, output, error output.
 
-        Raises:
-            DockerError: it cannot be run, or says nothing for a quarter of an hour.
-        """
-        from docker.utils.socket import frames_iter
+        Args:
+            container: its id.
+            command: the words.
+            stdin: the whole input.
+            environment: variables that it has beside those of the container; no process list shows them.
+            timeout_seconds: the longest time that it may take; it goes on inside after that.
 
+        Raises:
+            DockerError: it cannot be run, or is not done in time.
+        """
         api = self._client.api
         with translated():
-            created = api.exec_create(container, command, stdin=True, stdout=True, stderr=True)
-            connection = api.exec_start(created["Id"], socket=True)
-            raw: Any = getattr(connection, "_sock", connection)
-            raw.settimeout(_EXECUTE_SECONDS)
-            raw.sendall(stdin)
-            _end_of_input(raw)
-            streams: dict[int, list[bytes]] = {1: [], 2: []}
-            for stream, chunk in frames_iter(connection, tty=False):  # type: ignore[no-untyped-call]
-                streams.setdefault(stream, []).append(chunk)
-            connection.close()
+            created = api.exec_create(
+                container, list(command), stdin=True, stdout=True, stderr=True, environment=dict(environment or {})
+            )
+            connection: Any = api.exec_start(created["Id"], socket=True)
+            with closing(connection), closing(getattr(connection, "_sock", connection)) as raw:
+                try:
+                    output, errors = exchanged(raw, stdin, timeout_seconds)
+                except TimeoutError:
+                    raise DockerError(f"it is not done within {timeout_seconds:g} s") from None
             exit_code = api.exec_inspect(created["Id"])["ExitCode"]
-        return int(-1 if exit_code is None else exit_code), b"".join(streams[1]), b"".join(streams[2])
+        return int(-1 if exit_code is None else exit_code), output, errors
 
 
 def connect() -> Docker:
@@ -179,18 +214,33 @@ def connect() -> Docker:
         DockerError: no engine answers.
     """
     import docker
-    from docker.context import ContextAPI
 
     with translated():
-        context = None if os.environ.get("DOCKER_HOST") else ContextAPI.get_current_context()
-        if context is not None and context.name != "default" and context.Host:
-            _require_listener(context.Host)
-            client = docker.DockerClient(base_url=context.Host, timeout=_TIMEOUT_SECONDS)
+        context = _context()
+        _require_listener(engine_address())
+        if context:
+            tls = context.TLSConfig or False
+            client = docker.DockerClient(base_url=context.Host, tls=tls, timeout=_TIMEOUT_SECONDS)
         else:
-            _require_listener(os.environ.get("DOCKER_HOST") or _DEFAULT_HOST)
             client = docker.from_env(timeout=_TIMEOUT_SECONDS)
         client.ping()
     return Docker(client)
+
+
+def engine_address() -> str:
+    """Where the engine listens: by DOCKER_HOST, else by the current Docker context, else as Docker installs it."""
+    context = _context()
+    return str(context.Host) if context else os.environ.get("DOCKER_HOST") or _DEFAULT_HOST
+
+
+def _context() -> Any:
+    """The Docker context that counts, as it does for `docker compose`; None for the default one and below DOCKER_HOST."""
+    from docker.context import ContextAPI
+
+    if os.environ.get("DOCKER_HOST"):
+        return None
+    context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT"))
+    return context if context and context.name != "default" and context.Host else None
 
 
 @contextmanager
@@ -198,7 +248,7 @@ def translated() -> Iterator[None]:
     """Docker's and its transport's exceptions become ours."""
     from docker.errors import DockerException
     from requests.exceptions import ConnectionError as NoConnection
-    from requests.exceptions import RequestException
+    from requests.exceptions import RequestException, Timeout
 
     try:
         yield
@@ -206,7 +256,22 @@ def translated() -> Iterator[None]:
         text = str(getattr(error, "explanation", None) or error)
         if isinstance(error, NoConnection) or "Error while fetching server API version" in text:
             raise _absent() from None
+        if isinstance(error, Timeout | TimeoutError):
+            hint = "look what it is busy with: docker info; sudo systemctl status docker"
+            raise DockerError(f"the Docker engine gives no answer within {_TIMEOUT_SECONDS} s", hint=hint) from None
         raise explained(text) from None
+
+
+@contextmanager
+def _gone_is_nothing() -> Iterator[None]:
+    """Docker has no log of a container that is gone (404), and refuses that of one which it is removing (409)."""
+    from docker.errors import APIError
+
+    try:
+        yield
+    except APIError as error:
+        if error.status_code not in _GONE:
+            raise
 
 
 def _labels(project: str) -> list[str]:
@@ -229,6 +294,10 @@ def _require_listener(host: str) -> None:
 
 
 def _absent() -> DockerError:
+    asked = os.environ.get("DOCKER_HOST")
+    if asked:
+        hint = "correct DOCKER_HOST, start that engine, or `unset DOCKER_HOST` for the one of this machine"
+        return DockerError(f"no Docker engine answers at {asked}, which DOCKER_HOST names", hint=hint)
     hint = "install Docker Engine 25 or newer, or start it: sudo systemctl start docker"
     return DockerError("no Docker engine answers on this machine", hint=hint)
 
@@ -240,28 +309,3 @@ def explained(text: str) -> DockerError:
         if failure.text in plain:
             return DockerError(f"{failure.message} ({plain})", hint=failure.hint)
     return DockerError(f"Docker refuses: {plain}")
-
-
-def _state(details: Any) -> ContainerState:
-    state = details["State"]
-    health = state.get("Health") or {}
-    probes = health.get("Log") or ()
-    labels = details["Config"]["Labels"]
-    return ContainerState(
-        service=labels.get(SERVICE_LABEL, ""),
-        id=details["Id"],
-        image=details["Config"]["Image"],
-        status=state["Status"],
-        health=health.get("Status", ""),
-        exit_code=state["ExitCode"],
-        out_of_memory=bool(state.get("OOMKilled")),
-        restarts=details.get("RestartCount", 0),
-        started_at="" if state["StartedAt"].startswith("0001") else state["StartedAt"],
-        last_probe=str(probes[-1].get("Output", "")).strip() if probes else "",
-        labels=labels,
-    )
-
-
-def _end_of_input(connection: Any) -> None:
-    """Half-close, so that the program inside sees the end of its input."""
-    connection.shutdown(socket.SHUT_WR)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
-import os
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,10 +10,9 @@ from pathlib import Path
 from stackgen.errors import DockerError, StackError
 from stackgen.plan import Plan
 from stackgen.plan.openings import host_ports
-from stackgen.runtime import compose
-from stackgen.runtime.engine import Docker
+from stackgen.runtime import compose, subnets
+from stackgen.runtime.engine import Docker, engine_address
 
-_ROUTES = "/proc/net/route"
 _AMD_DEVICE = "/dev/kfd"
 OLDEST_ENGINE = 25
 """start_interval of health checks needs API 1.44."""
@@ -31,7 +28,8 @@ def findings(plan: Plan, docker: Docker) -> Iterator[StackError]:
     yield from version_findings(docker.version(), compose.version())
     yield from port_findings(plan, docker)
     yield from place_findings(plan, docker)
-    yield from subnet_findings(plan, Path(_ROUTES))
+    if _is_local():
+        yield from subnets.findings(plan, docker)
     gpus = {gpu.id: gpu for service in plan.services for gpu in service.gpus}
     cards = sorted(name for name, gpu in gpus.items() if gpu.card.vendor == "nvidia")
     if any(gpu.card.vendor == "amd" for gpu in gpus.values()) and _is_local() and not Path(_AMD_DEVICE).exists():
@@ -62,7 +60,9 @@ def port_findings(plan: Plan, docker: Docker) -> Iterator[StackError]:
     for service in plan.services:
         for address, number, path in host_ports(service):
             project, container = _holder(owners, address, number)
-            reason = "" if container and project == plan.name else "taken" if container else _refusal(address, number)
+            reason = "taken" if container and project != plan.name else ""
+            if not container and _is_local():
+                reason = _refusal(address, number)
             if reason:
                 origin = plan.origin(path)
                 where = f" ({origin})" if origin else ""
@@ -78,7 +78,8 @@ def place_findings(plan: Plan, docker: Docker) -> Iterator[StackError]:
     outside = plan.network.external
     owners = {storage.name: storage.owner for storage in plan.storages}
     if outside and not docker.has_network(outside):
-        yield DockerError(f"there is no network `{outside}`", hint=f"docker network create {outside}")
+        hint = f"docker network create {outside}; or `stackgen up --yes`, which does it"
+        yield DockerError(f"there is no network `{outside}`", hint=hint)
     for name, place in plan.places.items():
         if place.volume and not docker.has_volume(place.volume):
             yield DockerError(
@@ -102,34 +103,9 @@ def _folder_findings(name: str, folder: Path, owner: int) -> Iterator[StackError
         yield DockerError(message, hint=f"sudo chown -R {owner} {folder}")
 
 
-def subnet_findings(plan: Plan, routes: Path) -> Iterator[StackError]:
-    """A subnet that this host reaches by another way: with the stack up, that way would be lost.
-
-    Args:
-        plan: the stack.
-        routes: the kernel's table of routes, /proc/net/route.
-    """
-    if not plan.network.subnet or not _is_local() or not routes.is_file():
-        return
-    wanted = ipaddress.ip_network(plan.network.subnet)
-    for line in routes.read_text(encoding="utf-8").splitlines()[1:]:
-        device, destination, *rest = line.split()
-        mask = rest[5]
-        found = ipaddress.ip_network(f"{_address(destination)}/{_address(mask)}")
-        own = device.startswith(("br-", "docker"))
-        if found.prefixlen and not own and wanted.version == found.version and wanted.overlaps(found):
-            message = f"the subnet {wanted} overlaps with {found}, which this host reaches by {device}"
-            yield DockerError(message, hint="choose another `network: subnet:`, or drop it: Docker picks a free one")
-
-
-def _address(number: str) -> ipaddress.IPv4Address:
-    """A number of the routing table: hexadecimal, lowest byte first."""
-    return ipaddress.IPv4Address(bytes.fromhex(number)[::-1])
-
-
 def _is_local() -> bool:
     """Whether the engine runs on this host, so that its paths and routes are ours."""
-    return os.environ.get("DOCKER_HOST", "unix://").startswith("unix://")
+    return engine_address().startswith("unix://")
 
 
 def _holder(owners: Mapping[tuple[str, int], tuple[str, str]], address: str, number: int) -> tuple[str, str]:

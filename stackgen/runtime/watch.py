@@ -1,4 +1,4 @@
-"""What is known while a stack comes up, and the words in which it is told."""
+"""What is known while a stack comes up, and how it is told to whoever waits."""
 
 from __future__ import annotations
 
@@ -8,24 +8,40 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from stackgen.backing import litellm
-from stackgen.errors import NotHealthyError
+from stackgen.facts.logs import log_phases
 from stackgen.parts import Service
 from stackgen.plan import Plan
-from stackgen.runtime.engine import ContainerState, Docker
-from stackgen.sources import printable
+from stackgen.runtime.container import ContainerState
+from stackgen.runtime.engine import Docker
+from stackgen.runtime.failures import Failure, clean
 
-_LONGEST_DETAIL = 120
-_KILLED = 137
+OVER = frozenset({"healthy", "done", "failed"})
+"""Phases after which nobody waits for a service."""
+_LONGEST_DETAIL = 160
+_PHASE_LINES = 200
+_WORD_EVERY_SECONDS = 15.0
+_STEADY_SECONDS = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """One line for whoever waits: a service entered a phase."""
+    """What a service does now."""
 
     service: str
     phase: str
+    """waiting, pulling, starting, downloading model, loading model, warming up, healthy, done, failed."""
     seconds: float
+    """Since the beginning of `up`."""
+    own_seconds: float
+    """Since the service's own start; where it has not started, since the beginning."""
     detail: str = ""
+    is_news: bool = True
+    """Whether it is worth a line of its own: a new phase, or a word after a long silence. A table shows all."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody waits for the service any more, so that its seconds stand still."""
+        return self.phase in OVER
 
 
 @dataclass
@@ -38,11 +54,17 @@ class Watch:
     mask: Callable[[str], str]
     began: float = field(default_factory=time.monotonic)
     phases: dict[str, str] = field(default_factory=dict)
-    before: dict[str, int] = field(default_factory=dict)
-    """Restart counts of the containers that were there before."""
+    before: Mapping[str, ContainerState] = field(default_factory=dict)
+    """The containers that were there before, by id."""
     started: set[str] = field(default_factory=set)
     """Containers that were started meanwhile."""
-    failures: dict[str, NotHealthyError] = field(default_factory=dict)
+    starts: dict[str, float] = field(default_factory=dict)
+    """When each service started, in seconds since the beginning."""
+    seen: dict[tuple[str, str], float] = field(default_factory=dict)
+    """When each start of a container was first seen, by its id and Docker's time."""
+    told: dict[str, tuple[float, str]] = field(default_factory=dict)
+    """When each service was last worth a line, and the last detail."""
+    failures: dict[str, Failure] = field(default_factory=dict)
     """What failed while the rest goes on, by service."""
     compose_done: bool = False
     compose_lines: list[str] = field(default_factory=list)
@@ -63,96 +85,96 @@ class Watch:
         needs = (need for service in self.plan.services for need in service.needs if need.required)
         return frozenset({litellm.NAME, *(need.service for need in needs)})
 
-    def enter(self, service: str, phase: str, detail: str = "") -> None:
-        """Tell that a service is in a phase, once for each; nothing comes after the good ends."""
-        if service in self.services and self.phases.get(service) not in {phase, "healthy", "done"}:
-            self.phases[service] = phase
-            self.report(Progress(service=service, phase=phase, seconds=self.seconds, detail=detail))
-
-    def fail(self, service: str, error: NotHealthyError) -> None:
-        """Go on without a service where that makes sense: one dead engine leaves the others answering."""
-        if service in self.vital:
-            raise error
-        self.failures.setdefault(service, error)
-        self.enter(service, "failed", error.message.partition(";")[0])
-
     @property
     def waiting(self) -> list[str]:
         """Names of services that are neither up nor given up."""
-        over = {"healthy", "done", "failed"}
         return [
-            name for name, service in self.services.items() if not service.dormant and self.phases.get(name) not in over
+            name for name, service in self.services.items() if not service.dormant and self.phases.get(name) not in OVER
         ]
 
+    def is_known(self, container: str) -> bool:
+        """Whether what a container does counts: Compose may still be about to replace one that was there before."""
+        return container not in self.before or container in self.started or self.compose_done
 
-def tell_waits(watch: Watch) -> None:
-    """Say for each service why it is not ready yet: whom it waits for, or what it logged last."""
-    states = {state.service: state for state in watch.docker.containers(watch.plan.name)}
+    def has_restarted(self, state: ContainerState) -> bool:
+        """Whether Docker started it again since we came."""
+        known = self.before.get(state.id)
+        return state.restarts > (known.restarts if known else 0)
+
+    def is_steady(self, state: ContainerState) -> bool:
+        """Whether a container that says nothing of its health has run long enough to be no loop of crashes."""
+        known = self.before.get(state.id)
+        if state.health or (known and known.started_at == state.started_at):
+            return True
+        return self.seconds - self.seen.setdefault((state.id, state.started_at), self.seconds) >= _STEADY_SECONDS
+
+    def start(self, service: str, container: str) -> None:
+        """A container of a service was started."""
+        self.started.add(container)
+        self.starts[service] = self.seconds
+        self.enter(service, "starting")
+
+    def enter(self, service: str, phase: str, detail: str = "") -> None:
+        """Tell what a service does: a new phase at once, a new detail to tables.
+
+        Nothing comes after the good ends, and after a failure only a good end: a loop of crashes starts again and again.
+        """
+        if service not in self.services or self.phases.get(service) in {"healthy", "done"}:
+            return
+        if service in self.failures and phase not in OVER:
+            return
+        last_word, last_detail = self.told.get(service, (0.0, ""))
+        is_new = self.phases.get(service) != phase
+        is_news = is_new or (phase not in OVER and self.seconds - last_word >= _WORD_EVERY_SECONDS)
+        if not is_news and detail == last_detail:
+            return
+        self.phases[service] = phase
+        self.told[service] = (self.seconds if is_news else last_word, detail)
+        own = self.seconds - self.starts.get(service, 0.0)
+        self.report(
+            Progress(
+                service=service, phase=phase, seconds=self.seconds, own_seconds=own, detail=detail, is_news=is_news
+            )
+        )
+
+    def fail(self, service: str, failure: Failure) -> None:
+        """Go on without a service where that makes sense: one dead engine leaves the others answering."""
+        self.failures.setdefault(service, failure)
+        self.enter(service, "failed", failure.headline)
+        if service in self.vital:
+            raise failure.error(self.plan)
+
+    def recover(self, service: str, container: str) -> None:
+        """It is healthy, perhaps after Docker started it again."""
+        self.failures.pop(service, None)
+        same = container in self.before and container not in self.started
+        self.enter(service, "healthy", "as before" if same else "")
+
+
+def tell_waits(watch: Watch, states: Mapping[str, ContainerState]) -> None:
+    """Say what each service that is awaited does: whom it waits for, or what it logged last."""
     for service in watch.waiting:
         state = states.get(service)
-        detail = reason(watch, service)
-        if state is not None and state.status == "running":
-            lines = watch.docker.log_tail(state.id, 1)
-            detail = _short(clean(watch, lines[-1])) if lines else "it has logged nothing yet"
-        elif state is None:
-            detail = detail or "its image is being fetched"
-        watch.report(Progress(service=service, phase="waiting", seconds=watch.seconds, detail=detail))
+        if state is None or state.status == "created":
+            detail = reason(watch, service)
+            if state or (detail and watch.phases.get(service) not in {"pulling", "pulled"}):
+                watch.enter(service, "waiting", detail)
+        elif state.status == "running" and watch.is_known(state.id):
+            _tell_log(watch, service, state)
 
 
-def clean(watch: Watch, text: str) -> str:
-    """What a container wrote, without secrets and without what would play with the terminal."""
-    return printable(watch.mask(" ".join(text.splitlines()).strip()))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_DETAIL else f"{text[: _LONGEST_DETAIL - 1]}…"
+def _tell_log(watch: Watch, service: str, state: ContainerState) -> None:
+    lines = watch.docker.log_tail(state.id, _PHASE_LINES)
+    known = log_phases(watch.services[service].image.family)
+    detail = _short(known.words(clean(lines[-1], watch.mask))) if lines else "it has logged nothing yet"
+    watch.enter(service, known.phase(lines) or "starting", detail)
 
 
 def reason(watch: Watch, service: str) -> str:
     """For whom a service waits; empty where for none."""
     pending = [need.service for need in watch.services[service].needs if need.service in watch.waiting]
-    return f"waits for {', '.join(pending)}" if pending else ""
+    return f"for {', '.join(pending)}" if pending else ""
 
 
-def death(watch: Watch, service: str, identifier: str, exit_code: int | None) -> NotHealthyError:
-    """Why a container ended, with the end of its log."""
-    state = next((state for state in watch.docker.containers(watch.plan.name) if state.id == identifier), None)
-    if state and state.out_of_memory:
-        what = f"{service} was killed: this host is out of memory (exit code {_KILLED})"
-    elif exit_code == _KILLED:
-        what = f"{service} was killed (exit code {_KILLED})"
-    elif exit_code is None:
-        what = f"{service} ended, and Docker starts it again"
-    else:
-        what = f"{service} ended with exit code {exit_code}"
-    return NotHealthyError(f"{what}{_log(watch, identifier)}", hint=_log_hint(watch, service))
-
-
-def unhealthy(watch: Watch, state: ContainerState) -> NotHealthyError:
-    """What the health check says, with the end of the log."""
-    probe = f"; its health check says: {clean(watch, state.last_probe)[-300:]}" if state.last_probe else ""
-    return NotHealthyError(
-        f"{state.service} is unhealthy{probe}{_log(watch, state.id)}", hint=_log_hint(watch, state.service)
-    )
-
-
-def late(watch: Watch, limit: float) -> NotHealthyError:
-    """Who is not healthy in time, and what each waits for."""
-    tell_waits(watch)
-    parts = [f"{name} ({watch.phases.get(name, 'not created')})" for name in watch.waiting]
-    what = (
-        f"not healthy after {limit:.0f} s: {', '.join(parts)}" if parts else f"Compose did not end within {limit:.0f} s"
-    )
-    return NotHealthyError(
-        what, hint="the containers go on; look with `stackgen status`, or allow more with --timeout or `start_seconds:`"
-    )
-
-
-def _log(watch: Watch, identifier: str) -> str:
-    lines = watch.docker.log_tail(identifier)
-    text = "\n".join(f"  | {clean(watch, line)}" for line in lines)
-    return f"; the end of its log:\n{text}" if text else "; it logged nothing"
-
-
-def _log_hint(watch: Watch, service: str) -> str:
-    return f"the other services go on; the whole log: docker compose -p {watch.plan.name} logs {service}"
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_DETAIL else f"{text[: _LONGEST_DETAIL - 1]}…"

@@ -11,10 +11,13 @@ from typing import Any
 
 from stackgen.errors import StackError
 from stackgen.modalities import Reply, Upload
-from stackgen.smoke.caller import call_all
+from stackgen.smoke.caller import NOT_ASKED, call_all
 
 TIMEOUT_SECONDS = 120.0
-NOT_ASKED = "not asked"
+REQUEST_SECONDS = 60.0
+"""What a model may take for one small answer; an engine that hangs is told after it."""
+_SCRIPT_SECONDS = 30.0
+"""What Python may take to start and to end inside a busy container, beside the requests."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,9 @@ class Request:
     body: Mapping[str, Any]
     upload: File | None = None
     method: str = "POST"
+    timeout_seconds: float = REQUEST_SECONDS
+    within_seconds: float = TIMEOUT_SECONDS
+    """When it must be done, counted from the first request of those that are sent together."""
 
 
 Transport = Callable[[Sequence[Request]], list[Reply]]
@@ -55,19 +61,20 @@ def from_this_host(requests: Sequence[Request], timeout_seconds: float = TIMEOUT
     return [Reply(**reply) for reply in call_all([asdict(request) for request in requests], timeout_seconds)]
 
 
-def by_script(run: Callable[[str, bytes], tuple[int, bytes, bytes]]) -> Transport:
+def by_script(run: Callable[[str, bytes, float], tuple[int, bytes, bytes]]) -> Transport:
     """Transport: a script that runs inside a container of the stack.
 
     Args:
-        run: runs a Python program (text, standard input) there; gives exit code, output, error output. Keys travel by
-            standard input, so that no process list shows them.
+        run: runs a Python program (text, standard input, longest time in seconds) there; gives exit code, output, error
+            output. Keys travel by standard input, so that no process list shows them.
     """
     program = resources.files("stackgen.smoke").joinpath("caller.py").read_text(encoding="utf-8")
 
     def send(requests: Sequence[Request]) -> list[Reply]:
         job = {"timeout_seconds": TIMEOUT_SECONDS, "requests": [asdict(request) for request in requests]}
+        longest = max(request.within_seconds for request in requests) + _SCRIPT_SECONDS
         try:
-            exit_code, output, errors = run(program, json.dumps(job).encode())
+            exit_code, output, errors = run(program, json.dumps(job).encode(), longest)
         except StackError as error:
             return [Reply(error=f"the script inside the network cannot run: {error.message}")] * len(requests)
         if exit_code != 0:

@@ -11,10 +11,11 @@ from stackgen.spec.image import Build, ImageChoice, Pin
 from stackgen.spec.model import Endpoint, Generation, Limits, Model, ModelDefaults, Overrides, Publish
 from stackgen.spec.profile import Profile
 from stackgen.spec.stack import ACCELERATORS, ExtraService, Gpu, Network, Place, SecretSetting, Spec
-from stackgen.spec.words import GATEWAY_ENVIRONMENT_REFERENCE, Strict, Word, control_complaint
+from stackgen.spec.words import GATEWAY_ENVIRONMENT_REFERENCE, SIMULATION_SUFFIX, Strict, Word, control_complaint
 
 __all__ = [
-    "ACCELERATORS", "GATEWAY_ENVIRONMENT_REFERENCE", "Allowance", "Build", "Endpoint", "ExtraService", "Gateway",
-    "GatewayDefaults", "Generation", "Gpu", "ImageChoice", "Key", "Limits", "Model", "ModelDefaults", "Network", "Overrides",
-    "PassThrough", "Pin", "Place", "Profile", "Publish", "SecretSetting", "Spec", "Strict", "Team", "Word", "control_complaint",
+    "ACCELERATORS", "GATEWAY_ENVIRONMENT_REFERENCE", "SIMULATION_SUFFIX", "Allowance", "Build", "Endpoint",
+    "ExtraService", "Gateway", "GatewayDefaults", "Generation", "Gpu", "ImageChoice", "Key", "Limits", "Model",
+    "ModelDefaults", "Network", "Overrides", "PassThrough", "Pin", "Place", "Profile", "Publish", "SecretSetting",
+    "Spec", "Strict", "Team", "Word", "control_complaint",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from stackgen.spec.words import (
     GpuUuid,
     Identifier,
     NonEmptyText,
+    StackName,
     Strict,
     Subnet,
     Text,
@@ -78,7 +79,7 @@ class Spec(Strict):
     """stack.yaml: what a machine serves."""
 
     version: Literal[1] = Field(description="Version of this file's format.")
-    name: Identifier = Field(description="Name of the stack; prefixes its containers, networks and volumes.")
+    name: StackName = Field(description="Name of the stack; prefixes its containers, networks and volumes.")
     profiles: tuple[str, ...] = sequence(min_length=1, description="Profiles to apply in order; a later one wins.")
     gpus: dict[Identifier, Gpu] = Field(
         default_factory=dict, description="The cards there are, by an id of your choice."

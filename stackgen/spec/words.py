@@ -112,13 +112,21 @@ def _gateway_path(text: str) -> str:
     return text
 
 
+def _no_simulation(text: str) -> str:
+    if text.endswith(SIMULATION_SUFFIX):
+        raise ValueError(f"must not end in {SIMULATION_SUFFIX}: so ends the name of a simulation")
+    return text
+
+
 def _gpu_uuid(text: str) -> str:
     if not GPU_UUID.fullmatch(text):
         raise ValueError("must look like GPU-8a1c…, as `nvidia-smi -L` prints it")
     return text
 
 
+SIMULATION_SUFFIX = "-sim"
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
+StackName = Annotated[Identifier, AfterValidator(_no_simulation)]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,80}$")]
 Text = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_no_control_characters)]
 NonEmptyText = Annotated[Text, StringConstraints(min_length=1)]

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import shutil
-import socket
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from support import TESTS, lacking, write_spec
+from stacks import Stack, docker
+from support import lacking
 
 START_ENGINE = "start Docker Engine 25 or newer with the Compose plugin, then run the tests again"
 IMAGES = (
@@ -23,20 +18,8 @@ IMAGES = (
     "redis:8.0.2",
     "python:3.13-slim",
 )
+SMALL_IMAGES = IMAGES[2:5]
 LOCAL_MODELS = {IMAGES[0]: ("/models/tiny-llama",), IMAGES[1]: ("/models/minilm", "/models/tiny-reranker")}
-
-
-def docker(*words, check=True):
-    result = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
-    if check:
-        assert result.returncode == 0, result.stderr
-    return result.stdout.strip()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="session")
@@ -53,13 +36,7 @@ def engine():
 @pytest.fixture(scope="session")
 def images(engine):
     """The images of the real scenario, with their tiny models inside."""
-    missing = [image for image in IMAGES if not engine("image", "inspect", "-f", "{{.Id}}", image, check=False)]
-    if missing:
-        lacking(
-            "docker",
-            f"images are missing: {', '.join(missing)}",
-            "; ".join(f"docker pull {image}" for image in missing),
-        )
+    _require(engine, IMAGES)
     for image, folders in LOCAL_MODELS.items():
         listed = subprocess.run(
             ["docker", "run", "--rm", "--network", "none", "--entrypoint", "ls", image, *folders],
@@ -72,69 +49,30 @@ def images(engine):
     return IMAGES
 
 
-class Stack:
-    """A spec in a folder of its own, and the verbs on it."""
-
-    def __init__(self, folder: Path, label: str) -> None:
-        self.folder = folder
-        self.name = f"t-{label}-{hashlib.sha256(f'{TESTS}{os.getpid()}'.encode()).hexdigest()[:8]}"
-        self.port = free_port()
-
-    def write(self, text):
-        write_spec(self.folder, text.format(name=self.name, port=self.port))
-
-    def command(self, *words):
-        return [sys.executable, "-m", "stackgen", *words]
-
-    def run(self, *words, timeout=300):
-        return subprocess.run(
-            self.command(*words), cwd=self.folder, capture_output=True, text=True, check=False, timeout=timeout
+def _require(engine, wanted):
+    missing = [image for image in wanted if not engine("image", "inspect", "-f", "{{.Id}}", image, check=False)]
+    if missing:
+        lacking(
+            "docker",
+            f"images are missing: {', '.join(missing)}",
+            "; ".join(f"docker pull {image}" for image in missing),
         )
-
-    def good(self, *words, timeout=300):
-        result = self.run(*words, timeout=timeout)
-        assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
-        return result
-
-    def check(self):
-        """Exit code and the JSON report of `check`."""
-        result = self.run("check", "--format", "json")
-        assert result.stdout, result.stderr
-        return result.returncode, json.loads(result.stdout)
-
-    def containers(self):
-        """Container id by service."""
-        project = f"label=com.docker.compose.project={self.name}"
-        listed = docker(
-            "ps", "-a", "--no-trunc", "--filter", project, "--format", '{{.Label "com.docker.compose.service"}} {{.ID}}'
-        )
-        return dict(line.split() for line in listed.splitlines())
-
-    def traces(self):
-        """Everything of the stack that the engine still has."""
-        project = f"label=com.docker.compose.project={self.name}"
-        kinds = (("ps", "-aq"), ("network", "ls", "-q"), ("volume", "ls", "-q"))
-        return [line for words in kinds for line in docker(*words, "--filter", project).splitlines()]
-
-    def keep_evidence(self):
-        """What a failed scenario leaves for a person: rendered files and logs."""
-        target = TESTS.parent / "artifacts" / self.name
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(self.folder / "rendered", target, ignore=shutil.ignore_patterns(".env"), dirs_exist_ok=True)
-        (target / "ps.txt").write_text(docker("ps", "-a", check=False))
-        for service, identifier in self.containers().items():
-            logs = subprocess.run(["docker", "logs", identifier], capture_output=True, text=True, check=False)
-            (target / f"{service}.log").write_text(logs.stdout + logs.stderr)
-
-    def remove(self):
-        if os.environ.get("STACKGEN_KEEP_FAILED"):
-            return
-        docker("compose", "-p", self.name, "down", "--volumes", "--remove-orphans", "--timeout", "5", check=False)
 
 
 @pytest.fixture(scope="module")
 def make_stack(images, tmp_path_factory, request):
     """Stacks that are removed at the end of the module, with evidence where a test failed."""
+    yield from _stacks(tmp_path_factory, request)
+
+
+@pytest.fixture(scope="module")
+def make_small_stack(engine, tmp_path_factory, request):
+    """The same for stacks without engines: a gateway with its stores."""
+    _require(engine, SMALL_IMAGES)
+    yield from _stacks(tmp_path_factory, request)
+
+
+def _stacks(tmp_path_factory, request):
     made = []
 
     def make(label):

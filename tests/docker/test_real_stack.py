@@ -153,11 +153,21 @@ def test_a_root_that_is_locked_cannot_be_written(stack, engine):
 def test_check_is_green_for_every_model_on_both_hops(stack):
     code, report = stack.check()
     assert (code, report["ok"]) == (0, True), report
-    assert {(entry["name"], entry["probe"], entry["hop"]) for entry in report["requests"]} == {
-        (name, probe, hop)
-        for name, probe in (("tiny", "chat"), ("tiny", "chat stream"), ("minilm", "embedding"), ("ranker", "rerank"))
-        for hop in ("gateway", "engine")
-    } | {("gateway", "refuses without key", "no key")}
+    probes = {"tiny": ("chat", "chat stream", "chat unicode", "chat structured")}
+    probes |= {"minilm": ("embedding",), "ranker": ("rerank",)}
+    asked = {(name, probe, hop) for name in probes for probe in probes[name] for hop in ("gateway", "engine")}
+    refusals = ("refuses without key", "refuses a wrong key", "refuses an unknown model")
+    asked |= {("gateway", probe, "gateway") for probe in refusals}
+    asked |= {(service, probe, "engine") for service in ("vllm-chat", "infinity") for probe in refusals}
+    asked |= {(name, "entry", "gateway") for name in probes}
+    asked |= {("redis", "cache of the gateway", "gateway"), ("postgres", "database of the gateway", "gateway")}
+    assert {(entry["name"], entry["probe"], entry["hop"]) for entry in report["requests"]} == asked
+    without = {entry["probe"] for entry in report["requests"] if entry["state"] != "ok"}
+    assert without <= {"database of the gateway"}, "an image of one's own may lack the client of the database"
+    assert report["tokens"] > 0
+    streams = [entry for entry in report["requests"] if entry["probe"] == "chat stream"]
+    assert all(0 < entry["first_token_seconds"] <= entry["seconds"] for entry in streams)
+    assert {"postgres: login", "redis: login"} <= {entry["name"] for entry in report["containers"]}
     assert key(stack) not in json.dumps(report)
 
 
@@ -180,10 +190,11 @@ def test_a_second_up_changes_nothing(stack):
 
 
 def test_status_shows_every_service_healthy(stack):
-    rows = stack.good("status").stdout.splitlines()[1:]
-    assert [row.split()[:3] for row in rows] == [
-        [service, "running", "healthy"] for service in ("infinity", "litellm", "postgres", "redis", "vllm-chat")
+    found = json.loads(stack.good("status", "--json").stdout)
+    assert [(entry["name"], entry["state"], entry["health"], entry["drift"]) for entry in found["services"]] == [
+        (service, "running", "healthy", "") for service in ("infinity", "litellm", "postgres", "redis", "vllm-chat")
     ]
+    assert found["ok"]
 
 
 def test_a_new_route_answers_after_plain_compose_and_the_engines_go_on(stack):
@@ -222,7 +233,9 @@ def test_a_wrong_base_url_written_by_hand_is_named_with_its_hop(stack, engine):
         "http://vllm-chat:8000/chat/completions, but the model is at http://vllm-chat:8000/v1/chat/completions"
         in complaint
     )
-    assert report["diagnosis"] == ["renamed: vllm-chat itself answers; the gateway's route to it is wrong"]
+    (sentence,) = report["diagnosis"]
+    assert sentence.startswith("renamed: vllm-chat itself answers; the gateway's route to it is wrong: ")
+    assert sentence.endswith("/v1/chat/completions; its api_base must be http://vllm-chat:8000/v1")
 
     refused = stack.run("up")
     assert refused.returncode == 1
@@ -247,7 +260,33 @@ def test_a_killed_engine_is_named_and_the_others_answer(stack, engine):
     assert failed(report) == ([], ["vllm-chat"], {("gateway", "vllm-chat"), ("engine", "vllm-chat")})
     complaint = next(entry for entry in report["containers"] if entry["name"] == "vllm-chat")["complaints"]
     assert complaint in (["exited, unhealthy (exit code 137)"], ["exited (exit code 137)"])
-    assert report["diagnosis"] == ["renamed: vllm-chat does not answer, with or without the gateway"]
+    (sentence,) = report["diagnosis"]
+    assert sentence.startswith("renamed: vllm-chat does not answer, with or without the gateway: its container is down")
+    assert sentence.endswith("-> `stackgen up`")
+
+
+def test_a_store_that_is_not_the_specs_is_named(stack, engine):
+    """The password of the database changed; a store off its network; a port that nobody asked for is seen by Docker."""
+    containers = stack.containers()
+    network = f"{stack.name}_data"
+    change = "alter user litellm password 'another'"
+    engine("exec", containers["postgres"], "psql", "-U", "litellm", "-c", change)
+    engine("network", "disconnect", network, containers["redis"])
+    try:
+        _, report = stack.check()
+        found = {entry["name"]: entry for entry in report["containers"] if entry["state"] == "failed"}
+        (complaint,) = found["postgres: login"]["complaints"]
+        assert complaint == "the password of the database is not the one in .stackgen/secrets.env"
+        assert found["redis"]["complaints"] == [f"it is not in the network {network}"]
+    finally:
+        engine("network", "connect", "--alias", "redis", network, containers["redis"])
+        right = next(
+            line.partition("=")[2]
+            for line in (stack.folder / ".stackgen" / "secrets.env").read_text().splitlines()
+            if line.startswith("POSTGRES_PASSWORD=")
+        )
+        mend = f"alter user litellm password '{right}'"
+        engine("exec", containers["postgres"], "psql", "-U", "litellm", "-c", mend)
 
 
 def test_up_brings_the_killed_engine_back_and_leaves_the_others(stack):

@@ -1,4 +1,4 @@
-"""A plan's gateway file in the real LiteLLM, with strict servers in place of the engines."""
+"""A plan's gateway file in the real LiteLLM, with stand-ins in place of the engines."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,12 +20,12 @@ from urllib.parse import urlsplit
 import pytest
 from engines_strict import Call, StrictEngine
 from redis_strict import StrictRedis
-from stand_ins import LOOPBACK, moved, service_of, stand_ins
+from stand_ins import LOOPBACK, moved, service_of, stand_ins, told
+from support import free_port
 
 from stackgen import render, smoke
 from stackgen.backing import litellm, redis
 from stackgen.modalities import Reply
-from stackgen.parts import Secret
 from stackgen.plan import Plan
 
 START_SECONDS = 120
@@ -46,7 +46,7 @@ class Stack:
     """A running gateway, the servers behind it, and what they saw."""
 
     plan: Plan
-    """The plan, with the port that the proxy really has."""
+    """The plan, with the port that the proxy really has, and without the database that it lacks."""
     keys: Mapping[str, str]
     engines: Mapping[str, StrictEngine]
     """By the name of the service, or the id of what stackgen does not run."""
@@ -55,14 +55,18 @@ class Stack:
     log: Path
     calls: list[Call]
     exchanges: list[Exchange] = field(default_factory=list)
+    one_way: threading.Lock = field(default_factory=threading.Lock)
+    """Held by whoever asks: the smoke test sends on both ways at once."""
 
     def through_gateway(self, requests: Sequence[smoke.Request]) -> list[Reply]:
         """Transport of clients: one request at a time, so that each call at an engine has one cause."""
-        return [self._exchange(request).reply for request in requests]
+        with self.one_way:
+            return [self._as_planned(self._exchange(request).reply) for request in requests]
 
     def inside(self, requests: Sequence[smoke.Request]) -> list[Reply]:
         """Transport of the stack's own network, where services have names."""
-        return smoke.from_this_host([replace(request, url=self._real(request.url)) for request in requests])
+        with self.one_way:
+            return smoke.from_this_host([replace(request, url=self._real(request.url)) for request in requests])
 
     def run_smoke(self) -> list[smoke.Result]:
         """The project's own smoke test on this stack."""
@@ -108,6 +112,13 @@ class Stack:
         self.exchanges.append(Exchange(request=request, reply=reply, calls=calls))
         return self.exchanges[-1]
 
+    def _as_planned(self, reply: Reply) -> Reply:
+        """What the gateway tells about itself, with the addresses that the plan gave its entries."""
+        body = reply.body
+        for planned, real in self.addresses.items():
+            body = body.replace(real, planned)
+        return replace(reply, body=body)
+
     def _real(self, url: str) -> str:
         parts = urlsplit(url)
         return f"{self.addresses[f'{parts.scheme}://{parts.netloc}']}{parts.path}"
@@ -120,7 +131,7 @@ def gateway_text(plan: Plan) -> str:
 
 @contextmanager
 def running(plan: Plan, gateway_text: str, program: Path, folder: Path) -> Iterator[Stack]:
-    """Start the strict servers and the proxy, and stop them all.
+    """Start the stand-ins and the proxy, and stop them all.
 
     Args:
         plan: the stack.
@@ -131,7 +142,7 @@ def running(plan: Plan, gateway_text: str, program: Path, folder: Path) -> Itera
     keys = {secret.name: f"{secret.prefix}{secrets.token_hex(16)}" for secret in plan.secrets}
     calls: list[Call] = []
     with ExitStack() as stack:
-        found = list(stand_ins(plan, keys, calls.append))
+        found = list(stand_ins(plan, keys, calls.append, folder / "models"))
         for stand_in in found:
             stack.enter_context(stand_in.engine.listening())
         addresses = {stand_in.planned: stand_in.address for stand_in in found if stand_in.planned}
@@ -140,10 +151,11 @@ def running(plan: Plan, gateway_text: str, program: Path, folder: Path) -> Itera
         config = folder / "config.yaml"
         config.write_text(moved(gateway_text, addresses, cache.port), encoding="utf-8")
         log = folder / "proxy.log"
-        port = _free_port()
+        port = free_port()
         stack.enter_context(_proxy(program, config, port, {**_environment(plan, keys, folder), **clouds}, log))
+        really = {"address": LOOPBACK, "port": port, "database": False}
         yield Stack(
-            plan=replace(plan, gateway=plan.gateway.model_copy(update={"address": LOOPBACK, "port": port})),
+            plan=replace(plan, gateway=plan.gateway.model_copy(update=really)),
             keys=keys,
             engines={stand_in.engine.service: stand_in.engine for stand_in in found},
             addresses=addresses,
@@ -157,11 +169,8 @@ def _environment(plan: Plan, keys: Mapping[str, str], home: Path) -> dict[str, s
 
     The database is left out: a proxy from a package index would have to download the program that talks to it.
     """
-    values = {
-        name: keys[arg.value.name] if isinstance(arg.value, Secret) else str(arg.value)
-        for name, arg in service_of(plan, litellm.NAME).environment.items()
-        if name != "DATABASE_URL"
-    }
+    values = told(service_of(plan, litellm.NAME).environment, keys)
+    values.pop("DATABASE_URL", None)
     return {**values, "HOME": str(home), "PATH": os.defpath}
 
 
@@ -219,9 +228,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def _tail(log: Path) -> str:
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:])
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind((LOOPBACK, 0))
-        return int(found.getsockname()[1])

@@ -1,22 +1,25 @@
-"""Who stands around the real gateway: a strict server for everything that its plan lets it call."""
+"""Who stands around the real gateway: a stand-in for everything that its plan lets it call."""
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from engine_kinds import KINDS, TOOL_FLAGS
 from engines_strict import Call, StrictEngine
 
 from stackgen.backing import redis
-from stackgen.parts import Instance, Route, Service
+from stackgen.parts import Arg, Instance, Joined, Secret, Service, Value
 from stackgen.plan import Plan, service_url
+from stackgen.simulators import openai
+from stackgen.simulators.door import Door, Request
 
 LOOPBACK = "127.0.0.1"
-_ENDPOINT_KINDS = {"hosted_vllm": "vllm", "openai": "vllm"}
-"""How a server outside behaves, by the word that the gateway has for it."""
+_CLOUD_PATH = "/v1"
 _CLOUD_VARIABLES = {"openai": "OPENAI_BASE_URL"}
 """What leads the gateway's library to another address than the one of the cloud."""
 _REDIS_ADDRESS = f'host: "{redis.NAME}"\n    port: {redis.PORT}\n'
@@ -25,7 +28,7 @@ _MOVED_KEYS = ("api_base:", "target:", "host:", "port:")
 
 @dataclass(frozen=True, kw_only=True)
 class StandIn:
-    """A strict server and where the plan believes it to be."""
+    """A server and where the plan believes it to be."""
 
     engine: StrictEngine
     planned: str = ""
@@ -39,63 +42,83 @@ class StandIn:
         return service_url(LOOPBACK, self.engine.port)
 
 
-def stand_ins(plan: Plan, keys: Mapping[str, str], record: Callable[[Call], None]) -> Iterator[StandIn]:
-    """All of them. Each knows what is told to it, or written in the spec, never what the gateway believes about it."""
+def stand_ins(plan: Plan, keys: Mapping[str, str], record: Callable[[Call], None], folder: Path) -> Iterator[StandIn]:
+    """All of them. Each knows what is told to it, or written in the spec, never what the gateway believes about it.
+
+    Args:
+        plan: the stack.
+        keys: the values of its secrets.
+        record: is told of every call.
+        folder: where models are kept.
+    """
     for instance in plan.instances:
         service = service_of(plan, instance.name)
-        kind = KINDS[instance.engine]
-        engine = StrictEngine(
-            service=service.name,
-            kind=kind,
-            served_names=_SERVED_NAMES[instance.engine](instance, service),
-            key=keys[service.environment[kind.key_variable].value.name] if kind.key_variable else "",
-            record=record,
-            words=tuple(str(arg.value) for arg in service.command),
-        )
+        door = _started(instance, service, keys, folder / service.name)
+        engine = StrictEngine(service=service.name, door=door, record=record)
         yield StandIn(engine=engine, planned=service_url(service.name, service.ports[0].container))
     for route in {route.service: route for route in plan.routes if not route.port}.values():
-        yield _outside(route, keys, record)
+        door = _outside(route.served_name, route.base_path, keys[route.key.name] if route.key else "")
+        engine = StrictEngine(service=route.service, door=door, record=record)
+        if route.base_path:
+            yield StandIn(engine=engine, planned=_origin(route.base_path))
+        else:
+            yield StandIn(engine=engine, variable=_CLOUD_VARIABLES[route.provider])
     for identifier, leads in plan.gateway.pass_through.items():
-        key = keys[leads.key] if leads.key else ""
-        engine = StrictEngine(service=identifier, kind=KINDS["vllm"], served_names=[identifier], key=key, record=record)
+        door = _outside(identifier, "", keys[leads.key] if leads.key else "")
+        engine = StrictEngine(service=identifier, door=door, record=record)
         yield StandIn(engine=engine, planned=_origin(leads.url))
 
 
-def _outside(route: Route, keys: Mapping[str, str], record: Callable[[Call], None]) -> StandIn:
-    engine = StrictEngine(
-        service=route.service,
-        kind=KINDS[_ENDPOINT_KINDS[route.provider]],
-        served_names=[route.served_name],
-        key=keys[route.key.name] if route.key else "",
-        record=record,
-        words=TOOL_FLAGS if route.quirks.tools else (),
-    )
-    if route.base_path:
-        return StandIn(engine=engine, planned=_origin(route.base_path))
-    return StandIn(engine=engine, variable=_CLOUD_VARIABLES[route.provider])
+def _started(instance: Instance, service: Service, keys: Mapping[str, str], folder: Path) -> Door:
+    """An engine as its container would start it, with its models fetched."""
+    there = {"HOME": str(folder), "OLLAMA_MODELS": str(folder), "HF_HUB_CACHE": str(folder)}
+    environment = {**told(service.environment, keys), **there, "STAND_IN_PULL_SECONDS": "0"}
+    words = [_word(arg.value, keys) for arg in service.command]
+    module = importlib.import_module(f"stackgen.simulators.{instance.engine}")
+    door: Door = module.door(words, environment, service.image.version)
+    if instance.engine in _PULLS:
+        headers = {"authorization": f"Bearer {environment.get('API_KEY', '')}"}
+        for served in instance.models:
+            path, body = _PULLS[instance.engine](served.model.source)
+            content = json.dumps(body).encode()
+            answer = door.answer(Request(method="POST", path=path, headers=headers, content=content))
+            assert answer.status == 200, answer.body
+    return door
+
+
+_PULLS: Mapping[str, Callable[[str], tuple[str, Mapping[str, object]]]] = {
+    "ollama": lambda source: ("/api/pull", {"model": source, "stream": False}),
+    "speaches": lambda source: (f"/v1/models/{source}", {}),
+}
+"""Path and body that make an engine fetch a model."""
+
+
+def told(environment: Mapping[str, Arg], keys: Mapping[str, str]) -> dict[str, str]:
+    """What a container's variables are."""
+    return {name: _word(arg.value, keys) for name, arg in environment.items()}
+
+
+def _word(value: Value, keys: Mapping[str, str]) -> str:
+    match value:
+        case Secret():
+            return keys[value.name]
+        case Joined(parts=parts):
+            return "".join(_word(part, keys) for part in parts)
+        case bool():
+            return "true" if value else "false"
+        case _:
+            return str(value)
+
+
+def _outside(served_name: str, base_url: str, key: str) -> Door:
+    """A server that stackgen does not run; without an address it is a cloud."""
+    path = urlsplit(base_url).path if base_url else _CLOUD_PATH
+    return openai.door(["--served-model-name", served_name, "--root-path", path], {"STAND_IN_KEY": key}, "")
 
 
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def _from_flags(_: Instance, service: Service) -> list[str]:
-    words = [str(arg.value) for arg in service.command]
-    return [words[at + 1] for at, word in enumerate(words) if word == "--served-model-name"]
-
-
-def _from_sources(instance: Instance, _: Service) -> list[str]:
-    return [served.model.source for served in instance.models]
-
-
-_SERVED_NAMES: Mapping[str, Callable[[Instance, Service], list[str]]] = {
-    "vllm": _from_flags,
-    "infinity": _from_flags,
-    "ollama": _from_sources,
-    "speaches": _from_sources,
-}
-"""What each engine calls its models: the name that its command gives, else that of the weights."""
 
 
 def service_of(plan: Plan, name: str) -> Service:

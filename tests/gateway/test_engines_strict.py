@@ -1,173 +1,153 @@
-"""The strict servers answer what probes ask of the true routes, and refuse what the engines refuse."""
+"""The stand-ins around the gateway know what the plan tells the engines, and every call is recorded as it arrived."""
 
 from __future__ import annotations
 
 import base64
-import json
+import secrets
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 import pytest
-from engine_kinds import KINDS
-from engines_strict import StrictEngine
-from pictures import colour
+from engines_strict import Call, StrictEngine
+from simulated import form, send
+from stand_ins import LOOPBACK, stand_ins
+from support import plan_of
 
 from stackgen import smoke
-from stackgen.modalities import MODALITIES, Reply
-from stackgen.parts import Quirks
+from stackgen.parts import Route
+from stackgen.plan import Plan
 
-KEY = "sk-strict"
-MODEL = "org/model"
-PICTURE = MODALITIES["vision"].probes[0].body(Quirks())["messages"][0]["content"][1]["image_url"]["url"]
-SERVED = {
-    "vllm": {"chat": "/v1/chat/completions", "vision": "/v1/chat/completions", "completion": "/v1/completions"},
-    "infinity": {"embedding": "/embeddings", "rerank": "/rerank"},
-    "ollama": {
-        "chat": "/v1/chat/completions",
-        "vision": "/v1/chat/completions",
-        "completion": "/v1/completions",
-        "embedding": "/v1/embeddings",
-    },
-    "speaches": {"transcription": "/v1/audio/transcriptions", "speech": "/v1/audio/speech"},
+SPEC = """\
+version: 1
+name: around
+profiles: [cpu]
+models:
+  chat: {source: Qwen/Qwen3-0.6B, engine: vllm, modalities: [chat]}
+  embed: {source: sentence-transformers/all-MiniLM-L6-v2, engine: infinity, modalities: [embedding]}
+  rank: {source: BAAI/bge-reranker-v2-m3, engine: infinity, modalities: [rerank]}
+  local: {source: "qwen3:1.7b", engine: ollama, modalities: [chat]}
+  hear: {source: Systran/faster-whisper-base, engine: speaches, modalities: [transcription]}
+endpoints:
+  other: {provider: hosted_vllm, url: "http://10.20.0.11:8000/llm/v1", model: org/far, key: FAR_KEY, public_names: [far]}
+secrets:
+  FAR_KEY: {required: true}
+gateway:
+  pass_through:
+    straight: {path: /straight, url: "http://10.20.0.12:8000/v1/chat/completions"}
+"""
+ASKED = {
+    "vllm-chat": ("/v1/chat/completions", "chat"),
+    "infinity": ("/embeddings", "embed"),
+    "ollama": ("/api/chat", "qwen3:1.7b"),
+    "speaches": ("/v1/audio/transcriptions", "Systran/faster-whisper-base"),
+    "other": ("/llm/v1/chat/completions", "org/far"),
 }
-"""Where each engine takes OpenAI's requests."""
-ASKED = [
-    pytest.param(kind, path, probe, id=f"{kind} {probe.name}")
-    for kind, paths in SERVED.items()
-    for modality, path in paths.items()
-    for probe in MODALITIES[modality].probes
-]
+"""Where each server answers, and for which model."""
+MESSAGES = [{"role": "user", "content": "Hello"}]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Around:
+    """All servers of a plan, listening, and what they recorded."""
+
+    plan: Plan
+    keys: dict[str, str]
+    engines: dict[str, StrictEngine]
+    calls: list[Call]
+
+    def url(self, service: str, path: str = "") -> str:
+        return f"http://{LOOPBACK}:{self.engines[service].port}{path or ASKED[service][0]}"
+
+    def key(self, service: str) -> dict[str, str]:
+        route: Route = next(route for route in self.plan.routes if route.service == service)
+        return {"Authorization": f"Bearer {self.keys[route.key.name]}"} if route.key else {}
+
+    def post(self, service: str, path: str = "", *, model: str = "", key: dict[str, str] | None = None) -> int:
+        """The status of a request for work."""
+        name = model or ASKED[service][1]
+        shown = self.key(service) if key is None else key
+        if service == "speaches":
+            body, kind = form(model=name, file=("a.wav", "audio/wav", b""))
+            return send("POST", self.url(service, path), body, Content_Type=kind, **shown).status
+        body = {"model": name, "messages": MESSAGES, "input": "Hello", "stream": False}
+        return send("POST", self.url(service, path), body, Content_Type="application/json", **shown).status
 
 
 @pytest.fixture
-def engine(request):
-    """A listening engine of the kind that the test names, and what it recorded."""
-    calls = []
-    made = StrictEngine(
-        service=request.param,
-        kind=KINDS[request.param],
-        served_names=[MODEL],
-        key=KEY,
-        record=calls.append,
-        words=("--enable-auto-tool-choice", "--tool-call-parser", "hermes"),
-    )
-    with made.listening():
-        yield made, calls
+def around(tmp_path):
+    plan = plan_of(tmp_path, SPEC)
+    keys = {secret.name: secrets.token_hex(8) for secret in plan.secrets}
+    calls: list[Call] = []
+    found = [each.engine for each in stand_ins(plan, keys, calls.append, tmp_path / "models")]
+    with ExitStack() as stack:
+        for engine in found:
+            stack.enter_context(engine.listening())
+        yield Around(plan=plan, keys=keys, engines={engine.service: engine for engine in found}, calls=calls)
 
 
-def ask(engine, path, body, *, key=KEY, upload=None) -> Reply:
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    url = f"http://127.0.0.1:{engine.port}{path}"
-    return smoke.from_this_host([smoke.Request(url=url, headers=headers, body=body, upload=upload)])[0]
-
-
-def probed(engine, path, probe, *, model=MODEL, key=KEY) -> Reply:
-    return ask(engine, path, {"model": model, **probe.body(Quirks())}, key=key, upload=smoke.File.of(probe.upload))
-
-
-@pytest.mark.parametrize(("engine", "path", "probe"), ASKED, indirect=["engine"])
-def test_probes_are_answered_well_on_the_true_path_alone(engine, path, probe):
-    made, calls = engine
-    assert probe.judge(probed(made, path, probe)) is None
-    wrong = path.removeprefix("/v1") if path.startswith("/v1") else f"/v1{path}"
-    assert probed(made, wrong, probe).status == 404
-    assert probed(made, path, probe, model="nobody").status == (400 if made.service == "infinity" else 404)
-    assert [(call.path, call.model, call.asks_model) for call in calls] == [
-        (path, MODEL, True),
-        (wrong, MODEL, True),
-        (path, "nobody", True),
+@pytest.mark.parametrize("service", ASKED)
+def test_each_is_told_what_the_plan_tells_it(around, service):
+    path, model = ASKED[service]
+    well = 400 if service == "speaches" else 200  # the recording is empty
+    wrong = path.replace("/v1", "", 1) if "/v1" in path else f"/v1{path}"
+    statuses = [
+        around.post(service),
+        around.post(service, wrong),
+        around.post(service, key={"Authorization": "Bearer other"}),
     ]
+    refused = {"ollama": well, "speaches": 403}.get(service, 401)
+    assert statuses == [well, 404, refused]
+    assert [(call.path, call.model, call.asks_model, call.status) for call in around.calls] == [
+        (path, model, True, well),
+        (wrong, model, True, 404),
+        (path, model, True, refused),
+    ]
+    assert {call.service for call in around.calls} == {service}
 
 
-@pytest.mark.parametrize("engine", SERVED, indirect=True)
-def test_only_ollama_knows_no_keys(engine):
-    made, _ = engine
-    modality, path = next(iter(SERVED[made.service].items()))
-    statuses = {probed(made, path, MODALITIES[modality].probes[0], key=key).status for key in ("", "sk-other")}
-    assert statuses == {{"ollama": 200, "speaches": 403}.get(made.service, 401)}
+def test_a_path_that_goes_elsewhere_leads_to_a_server_with_its_name(around):
+    body = {"model": "straight", "messages": MESSAGES}
+    got = send("POST", around.url("straight", "/v1/chat/completions"), body, Content_Type="application/json")
+    assert (got.status, [call.body for call in around.calls]) == (200, [body])
 
 
-@pytest.mark.parametrize("engine", ["vllm"], indirect=True)
-def test_vllm_calls_tools_by_itself_only_with_both_flags(engine):
-    made, _ = engine
-    made.words = ("--tool-call-parser", "hermes")
-    probe = MODALITIES["chat"].probes[2]
-    complaint = probe.judge(probed(made, "/v1/chat/completions", probe))
-    assert (
-        complaint == 'HTTP 400: "auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'
-    )
+@pytest.mark.parametrize("service", ["vllm-chat", "infinity", "ollama", "other"])
+def test_names_that_are_not_served_are_refused(around, service):
+    assert around.post(service, model="nobody") in {400, 404}
 
 
-@pytest.mark.parametrize("engine", ["ollama"], indirect=True)
-def test_ollamas_own_chat(engine):
-    made, _ = engine
-    messages = [{"role": "user", "content": "Hello"}]
-    whole = ask(made, "/api/chat", {"model": MODEL, "messages": messages, "stream": False}).json()
-    assert (whole["message"], whole["done"]) == ({"role": "assistant", "content": "Paris."}, True)
-    stream = ask(made, "/api/chat", {"model": f"{MODEL}:latest", "messages": messages})
-    assert stream.content_type == "application/x-ndjson"
-    assert [json.loads(line)["done"] for line in stream.body.splitlines()] == [False, True]
-    picture = {"role": "user", "content": "Colour?", "images": [PICTURE.partition(",")[2]]}
-    seen = ask(made, "/api/chat", {"model": MODEL, "messages": [picture], "stream": False})
-    assert seen.json()["message"]["content"] == "Red"
-    tools = MODALITIES["chat"].probes[2].body(Quirks())["tools"]
-    called = ask(made, "/api/chat", {"model": MODEL, "messages": messages, "tools": tools, "stream": False}).json()
-    function = called["message"]["tool_calls"][0]["function"]
-    assert function == {"name": "get_weather", "arguments": {"city": "Paris"}}
+def test_what_ollama_tells_about_itself_asks_no_model(around):
+    assert send("POST", around.url("ollama", "/api/show"), {"model": "qwen3:1.7b"}).json()["capabilities"]
+    assert send("GET", around.url("ollama", "/api/tags")).json()["models"][0]["name"] == "qwen3:1.7b"
+    assert [call.asks_model for call in around.calls] == [False, False]
 
 
-@pytest.mark.parametrize("engine", ["ollama"], indirect=True)
-@pytest.mark.parametrize(
-    "message",
-    [
-        {"role": "user", "content": [{"type": "text", "text": "OpenAI's form"}]},
-        {"role": "user", "content": "Colour?", "images": [PICTURE]},
-        {"role": "user", "content": "Colour?", "images": ["bm8gcGljdHVyZQ=="]},
-    ],
-)
-def test_ollamas_own_chat_refuses_openais_pictures(engine, message):
-    assert ask(engine[0], "/api/chat", {"model": MODEL, "messages": [message]}).status == 400
+def test_a_form_is_recorded_with_its_file_and_with_fields_that_come_twice(around):
+    first, kind = form(file=("a.wav", "audio/wav", b"no recording"), model="one", prompt="words")
+    second, _ = form(model="two")
+    body = first.removesuffix(b"--border--\r\n") + second
+    assert send("POST", around.url("speaches", "/v1/nowhere?a=b"), body, Content_Type=kind).status == 404
+    (call,) = around.calls
+    file = {"name": "a.wav", "content_type": "audio/wav", "data": base64.b64encode(b"no recording").decode()}
+    assert (call.path, call.body) == ("/v1/nowhere?a=b", {"file": file, "model": ["one", "two"], "prompt": "words"})
 
 
-@pytest.mark.parametrize("engine", ["ollama"], indirect=True)
-def test_what_ollama_tells_about_itself_asks_no_model(engine):
-    made, calls = engine
-    assert ask(made, "/api/show", {"model": MODEL}).json()["capabilities"]
-    assert ask(made, "/api/show", {"model": "nobody"}).status == 404
-    assert made.judge("GET", "/api/tags", None, None).json()["models"][0]["name"] == f"{MODEL}:latest"
-    assert made.judge("GET", "/api/version", None, None).json()["version"]
-    assert len(ask(made, "/api/embed", {"model": MODEL, "input": ["a", "b"]}).json()["embeddings"]) == 2
-    assert [call.asks_model for call in calls] == [False, False, True]
+def test_what_is_broken_takes_requests_and_answers_none_of_them(around):
+    around.engines["vllm-chat"].broken = True
+    with pytest.raises(ConnectionError):
+        around.post("vllm-chat")
+    assert [(call.model, call.status) for call in around.calls] == [("chat", 0)]
+    around.engines["vllm-chat"].broken = False
+    assert around.post("vllm-chat") == 200
 
 
-@pytest.mark.parametrize("engine", ["speaches"], indirect=True)
-@pytest.mark.parametrize(
-    ("more", "status"),
-    [
-        ({"voice": "af"}, 200),
-        ({}, 422),
-        ({"voice": "af", "input": ""}, 422),
-        ({"voice": "af", "response_format": "opus"}, 422),
-        *(({"voice": "af", "response_format": form}, 200) for form in ("mp3", "flac", "wav", "pcm")),
-    ],
-)
-def test_speaches_speaks_four_formats_and_wants_a_voice(engine, more, status):
-    reply = ask(engine[0], "/v1/audio/speech", {"model": MODEL, "input": "Hello", **more})
-    assert (reply.status, reply.content_type.partition("/")[0]) == (status, "audio" if status == 200 else "application")
-
-
-@pytest.mark.parametrize("engine", ["speaches"], indirect=True)
-def test_speaches_wants_a_recording(engine):
-    made, _ = engine
-    assert ask(made, "/v1/audio/transcriptions", {"model": MODEL}).status == 422
-    noise = smoke.File(field="file", name="a.wav", content_type="audio/wav", data=base64.b64encode(b"no").decode())
-    assert ask(made, "/v1/audio/transcriptions", {"model": MODEL}, upload=noise).status == 415
-    probe = MODALITIES["transcription"].probes[0]
-    complaint = probe.judge(probed(made, "/v1/audio/transcriptions", probe, model="nobody"))
-    assert complaint.startswith("HTTP 404: Model 'nobody' is not installed locally.")
-
-
-def test_a_damaged_picture_has_no_colour():
-    content = bytearray(base64.b64decode(PICTURE.partition(",")[2]))
-    assert colour(PICTURE) == "Red"
-    content[45] ^= 1
-    with pytest.raises(ValueError, match="sum"):
-        colour(base64.b64encode(content).decode())
+def test_what_hangs_is_silent_until_it_is_set_free(around):
+    engine = around.engines["ollama"]
+    engine.hangs = threading.Event()
+    asked = smoke.Request(url=around.url("ollama"), headers={}, body={"model": "qwen3:1.7b"}, timeout_seconds=0.3)
+    reply = smoke.from_this_host([asked])[0]
+    assert (reply.status, around.calls) == (0, [])
+    engine.hangs.set()
+    engine.hangs = None
+    assert around.post("ollama") == 200

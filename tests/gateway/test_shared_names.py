@@ -126,18 +126,18 @@ def test_the_smoke_test_names_the_dead_one_of_several(stack: Stack, service, nam
         results = stack.run_smoke()
     failed = {(result.name, result.hop) for result in results if not result.ok}
     assert failed == {(f"{name} ({identifier})", smoke.Hop.GATEWAY), (f"{name} ({identifier})", smoke.Hop.ENGINE)}
-    assert list(smoke.diagnosis(results)) == [
-        f"{name} ({identifier}): {service} does not answer, with or without the gateway"
-    ]
+    (sentence,) = smoke.diagnosis(stack.plan, results)
+    assert sentence.startswith(f"{name} ({identifier}): {service} does not answer, with or without the gateway: ")
     wait_until_asked(stack, name, service)
 
 
 def test_the_smoke_test_names_all_when_nobody_answers_to_a_name(stack: Stack):
     with stack.broken("vllm-heavy"), stack.broken("vllm-light"):
         results = stack.run_smoke()
-    assert list(smoke.diagnosis(results)) == [
-        "pair (heavy@vllm-heavy): vllm-heavy does not answer, with or without the gateway",
+    down = "does not answer, with or without the gateway: its container is down, or not in the network of the gateway"
+    assert [sentence.partition(" -> ")[0] for sentence in smoke.diagnosis(stack.plan, results)] == [
+        f"pair (heavy@vllm-heavy): vllm-heavy {down}",
         "pair: no good answer to a request by the name that several share",
-        "pair (light@vllm-light): vllm-light does not answer, with or without the gateway",
+        f"pair (light@vllm-light): vllm-light {down}",
     ]
     wait_until_asked(stack, "pair", "vllm-heavy")

@@ -66,7 +66,12 @@ def broken(small, litellm_program, tmp_path_factory):
 def test_a_wrong_path_fails_and_the_engine_saw_it(broken, engine):
     stack, results = broken
     route = next(route for route in stack.plan.routes if route.engine == engine)
+    planned = service_url(route.service, route.port)
     through = [result for result in results if (result.service, result.hop) == (route.service, smoke.Hop.GATEWAY)]
+    assert [result.complaint for result in through if not result.modality] == [
+        f"api_base is {planned}{WRONG_BASES[engine][1]}, must be {planned}{WRONG_BASES[engine][0]}"
+    ]
+    through = [result for result in through if result.modality]
     assert [result.probe for result in through] == [
         probe.name for probe in MODALITIES[route.modality].probes_for(route.quirks)
     ]
@@ -84,8 +89,9 @@ def test_a_wrong_path_fails_and_the_engine_saw_it(broken, engine):
 def test_the_smoke_test_blames_the_gateways_route(broken):
     stack, results = broken
     assert all(result.ok for result in results if result.hop is not smoke.Hop.GATEWAY)
-    assert list(smoke.diagnosis(results)) == [
-        f"{name}: {route.service} itself answers; the gateway's route to it is wrong"
+    assert list(smoke.diagnosis(stack.plan, results)) == [
+        f"{name}: {route.service} itself answers; the gateway's route to it is wrong: "
+        f"the gateway calls another path than {route.url}; its api_base must be {route.base_url}"
         for route in stack.plan.routes
         for name in route.public_names
     ]

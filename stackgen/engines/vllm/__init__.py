@@ -38,6 +38,7 @@ COMPILE_CACHE = Storage(name="vllm-compile", holds="vLLM's compiled kernels", si
 _ENDPOINTS = MappingProxyType(
     {"chat": "/v1/chat/completions", "completion": "/v1/completions", "vision": "/v1/chat/completions"}
 )
+_LOOK = f"import urllib.request as r; r.urlopen('http://127.0.0.1:{PORT}/health', timeout=5)"
 
 
 def services(instance: Instance) -> tuple[Service, ...]:
@@ -68,13 +69,7 @@ def services(instance: Instance) -> tuple[Service, ...]:
             read_only=locks.read_only(on_cards=instance.on_gpu),
             capabilities=locks.capabilities,
             limits=memory.host_limits(instance, reserved_gib(instance)),
-            health=Health(
-                command=(
-                    "python3",
-                    "-c",
-                    f"import urllib.request as r; r.urlopen('http://127.0.0.1:{PORT}/health', timeout=5)",
-                )
-            ),
+            health=Health(command=("python3", "-c", _LOOK)),
             start_budget_seconds=served.model.start_seconds or 1800,
             networks=(ENGINE_NETWORK,),
             gpus=instance.gpus,
@@ -102,7 +97,11 @@ def routes(instance: Instance) -> tuple[Route, ...]:
             base_path="/v1",
             endpoint=_ENDPOINTS[modality],
             key=API_KEY,
-            quirks=Quirks(tools=parser_of(served, "tools") is not None),
+            quirks=Quirks(
+                tools=parser_of(served, "tools") is not None,
+                reasoning=parser_of(served, "reasoning") is not None,
+                structured=True,
+            ),
         )
         for modality in served.model.modalities
     )
@@ -110,7 +109,7 @@ def routes(instance: Instance) -> tuple[Route, ...]:
 
 def _command(instance: Instance) -> tuple[Arg, ...]:
     served = instance.models[0]
-    words = [Arg(value=served.model.source, path=(*served.path, "source")), *flag_args(FLAGS, served)]
+    words = [*_model_words(instance), *flag_args(FLAGS, served)]
     if instance.tensor_parallel > 1:
         words += [
             Arg(value="--tensor-parallel-size"),
@@ -123,6 +122,14 @@ def _command(instance: Instance) -> tuple[Arg, ...]:
     words += _parser_words(served)
     words += [Arg(value=word, path=(*served.path, "extra_args", at)) for at, word in enumerate(served.model.extra_args)]
     return tuple(words)
+
+
+def _model_words(instance: Instance) -> Iterator[Arg]:
+    table = facts.flag_table("vllm", instance.image.version)
+    if table is not None and not table.model_is_positional:
+        yield Arg(value="--model", why=f"the image of {table.version} ignores a model that is named without it")
+    served = instance.models[0]
+    yield Arg(value=served.model.source, path=(*served.path, "source"))
 
 
 def _parser_words(served: ServedModel) -> Iterator[Arg]:

@@ -1,0 +1,263 @@
+"""The stand-ins for engines against the real ones: the same command line, the same requests, the same answers in form.
+
+What differs stands in stand_in_differences.yaml with its reason; an entry that no longer differs fails as well.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import honesty
+import pytest
+import yaml
+from stand_in_requests import INFINITY, VLLM
+from support import free_port, plan_of
+
+pytestmark = pytest.mark.docker
+
+SPEC = """\
+version: 1
+name: honest
+profiles: [cpu]
+models:
+  chat:
+    source: /models/tiny-llama
+    engine: vllm
+    modalities: [chat]
+    context: 256
+    options:
+      dtype: float32
+      enforce_eager: true
+      max_num_batched_tokens: 256
+      cpu_cache_gib: 1
+      tool_call_parser: hermes
+      reasoning_parser: qwen3
+  embed: {source: /models/minilm, engine: infinity, modalities: [embedding]}
+  rank: {source: /models/tiny-reranker, engine: infinity, modalities: [rerank]}
+"""
+SERVICES = {"vllm": "vllm-chat", "infinity": "infinity"}
+KEYS = {"vllm": "VLLM_API_KEY", "infinity": "INFINITY_API_KEY"}
+TABLES = {"vllm": VLLM, "infinity": INFINITY}
+REFUSED_STARTS = {
+    "vllm": (
+        ("unknown flag", ("/models/tiny-llama", "--no-such-flag")),
+        ("unknown choice", ("/models/tiny-llama", "--dtype", "float99")),
+        ("number in words", ("/models/tiny-llama", "--max-num-seqs", "many")),
+        ("unknown parser", ("/models/tiny-llama", "--enable-auto-tool-choice", "--tool-call-parser", "nope")),
+        ("too large a share", ("/models/tiny-llama", "--gpu-memory-utilization", "2")),
+    ),
+    "infinity": (
+        ("unknown flag", ("v2", "--no-such-flag")),
+        ("unknown choice", ("v2", "--model-id", "/models/minilm", "--dtype", "float99")),
+        ("unknown command", ("v3",)),
+        ("one name for two", ("v2", *["--model-id", "/models/minilm", "--served-model-name", "x"] * 2)),
+        ("no texts at once", ("v2", "--model-id", "/models/minilm", "--batch-size", "0")),
+        ("values for neither one nor all", ("v2", *["--model-id", "m"] * 3, *["--batch-size", "1"] * 2)),
+    ),
+}
+KNOWN = yaml.safe_load(Path(__file__).with_name("stand_in_differences.yaml").read_text(encoding="utf-8"))
+
+
+class Pair:
+    """A real engine in a container, and its stand-in in a process of this machine."""
+
+    def __init__(self, name, service, docker):
+        self.docker = docker
+        self.name = name
+        self.image = service.image.reference
+        self.version = service.image.version
+        self.words = [arg.value for arg in service.command]
+        self.inside = service.ports[0].container
+        self.container = f"stand-in-honest-{name}-{os.getpid()}"
+        plain = {key: arg.value for key, arg in service.environment.items() if isinstance(arg.value, str)}
+        self.environment = {**plain, KEYS[name]: honesty.KEY}
+        self.port = free_port()
+        self.process = None
+
+    def start(self):
+        variables = [word for name, value in self.environment.items() for word in ("-e", f"{name}={value}")]
+        self.docker(
+            *("run", "-d", "--rm", "--name", self.container, "--shm-size", "4g", "-p", f"127.0.0.1::{self.inside}"),
+            *(*variables, self.image, *self.words),
+        )
+        self.process = subprocess.Popen(
+            self.stand_in(*self.words, "--port", str(self.port)),
+            env={**os.environ, **self.stand_in_environment()},
+            stdout=subprocess.DEVNULL,
+        )
+
+    def stand_in(self, *words):
+        return [sys.executable, "-m", "stackgen.simulators.start", *words]
+
+    def stand_in_environment(self):
+        return {**self.environment, "STAND_IN_ENGINE": self.name, "STAND_IN_VERSION": self.version}
+
+    def real_port(self):
+        return int(self.docker("port", self.container, str(self.inside)).rpartition(":")[2])
+
+    def wait(self):
+        for port in (self.real_port(), self.port):
+            end = time.monotonic() + 300
+            while not is_healthy(port):
+                assert time.monotonic() < end, self.docker("logs", "--tail", "20", self.container, check=False)
+                time.sleep(0.3)
+
+    def both(self, ask):
+        return honesty.send(self.real_port(), ask), honesty.send(self.port, ask)
+
+    def stop(self):
+        self.docker("rm", "-f", self.container, check=False)
+        if self.process:
+            self.process.terminate()
+            self.process.wait(10)
+
+
+def is_healthy(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def pairs(engine, images, tmp_path_factory):
+    services = {service.name: service for service in plan_of(tmp_path_factory.mktemp("spec"), SPEC).services}
+    made = {name: Pair(name, services[service], engine) for name, service in SERVICES.items()}
+    try:
+        for pair in made.values():
+            pair.start()
+        for pair in made.values():
+            pair.wait()
+        yield made
+    finally:
+        for pair in made.values():
+            pair.stop()
+
+
+def compare_with_known(kind, part, found):
+    """Fail with a table that can be read: what is new, and what stands in the file in vain."""
+    known = {entry["request"]: entry["differs"] for entry in KNOWN if (entry["engine"], entry["part"]) == (kind, part)}
+    new = {name: text for name, text in found.items() if known.get(name) != text}
+    stale = {name: text for name, text in known.items() if found.get(name) != text}
+    assert not new, "the stand-in differs:\n" + "\n".join(f"{name}: {text}" for name, text in new.items())
+    assert not stale, f"no longer so: {stale}"
+
+
+def difference(real_port, port, ask):
+    """In what the answers differ; a busy engine puts pieces of a stream together, so that a stream is asked for again."""
+    attempts = 5 if isinstance(ask.body, dict) and ask.body.get("stream") else 1
+    texts = (honesty.difference(honesty.send(real_port, ask), honesty.send(port, ask)) for _ in range(attempts))
+    told = list(itertools.takewhile(bool, texts))
+    return told[-1] if len(told) == attempts else ""
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_both_answer_alike(pairs, kind):
+    pair, table = pairs[kind], TABLES[kind]
+    names = [ask.name for ask in table]
+    assert len(set(names)) == len(names)
+    real_port = pair.real_port()
+    found = {}
+    for ask in table:
+        text = difference(real_port, pair.port, ask)
+        if text:
+            found[ask.name] = text
+    compare_with_known(kind, "requests", found)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_both_have_the_same_routes(pairs, kind):
+    """What each describes of itself; pages for people are not described."""
+    routes = []
+    for answer in pairs[kind].both(honesty.Ask(name="", method="GET", path="/openapi.json")):
+        paths = yaml.safe_load(answer.text)["paths"]
+        routes.append({f"{method.upper()} {path}" for path, methods in paths.items() for method in methods})
+    assert routes[0] == routes[1]
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_every_series_of_the_stand_in_is_one_of_the_engine(pairs, kind):
+    """By name and type, and with the same names of labels; the engine has many more."""
+    real, ours = pairs[kind].both(honesty.Ask(name="", method="GET", path="/metrics"))
+    families = honesty.families(ours.text)
+    assert families
+    assert families.items() <= honesty.families(real.text).items()
+    for name in families:
+        assert honesty.labels(ours.text, name) <= honesty.labels(real.text, name), name
+
+
+@pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"nonsense\r\n\r\n",
+        b"POST /v1/nope HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n",
+        b"POST /v1/nope HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nmany\r\n",
+    ],
+)
+def test_both_refuse_what_is_no_request(pairs, kind, head):
+    real, ours = (honesty.send_plain(port, head) for port in (pairs[kind].real_port(), pairs[kind].port))
+    assert real == ours
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_both_go_on_after_a_refused_body(pairs, kind):
+    """Who refuses without reading the body takes its rest for the next request."""
+    path = {"vllm": "/v1/chat/completions", "infinity": "/embeddings"}[kind]
+    asks = (
+        honesty.Ask(name="", path=path, body={"input": "x" * 300_000}),
+        honesty.Ask(name="", method="GET", path="/health"),
+    )
+    real, ours = (honesty.send_twice(port, *asks) for port in (pairs[kind].real_port(), pairs[kind].port))
+    assert real == ours == [401, 200]
+
+
+def ending(command, pair, most_seconds):
+    """How a start ends, and with which last words."""
+    environment = {**os.environ, **pair.stand_in_environment()}
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=most_seconds
+        )
+    except subprocess.TimeoutExpired:
+        return f"no end in {most_seconds} s"
+    return f"exit code {done.returncode}: {honesty.telling_line(done.stderr)}"
+
+
+@pytest.mark.parametrize("kind", REFUSED_STARTS)
+def test_both_refuse_the_same_command_lines(pairs, kind):
+    pair = pairs[kind]
+
+    def start(case):
+        name, words = case
+        container = f"{pair.container}-{name.replace(' ', '-')}"
+        real = ["docker", "run", "--rm", "--name", container, "--network", "none", pair.image, *words]
+        try:
+            return name, [ending(real, pair, 300), ending(pair.stand_in(*words, "--port", str(free_port())), pair, 30)]
+        finally:
+            pair.docker("rm", "-f", container, check=False)
+
+    with ThreadPoolExecutor() as pool:
+        endings = dict(pool.map(start, REFUSED_STARTS[kind]))
+    found = {name: f"{real}, not {ours}" for name, (real, ours) in endings.items() if real != ours}
+    compare_with_known(kind, "starts", found)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_both_end_alike_at_a_signal(pairs, kind):
+    """The last test: nobody answers after it."""
+    pair = pairs[kind]
+    with ThreadPoolExecutor() as pool:
+        real = pool.submit(pair.docker, "wait", pair.container)
+        time.sleep(1)  # for `docker wait` to listen, since the container goes away with its end
+        pair.docker("stop", "--time", "60", pair.container)
+        pair.process.terminate()
+        assert int(real.result(90)) == pair.process.wait(10)
