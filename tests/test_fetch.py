@@ -82,6 +82,8 @@ class Ollama(Fake):
         self.send_header("Content-Type", "application/x-ndjson")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        if script[-1] == SUCCESS and model not in self.server.unlisted:
+            self.server.models.append(model)  # before the last word goes out: the client looks at the list at once
         for step in script:
             if isinstance(step, float):
                 time.sleep(step)
@@ -94,8 +96,6 @@ class Ollama(Fake):
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
                 self.wfile.flush()
         self.wfile.write(b"0\r\n\r\n")
-        if script[-1] == SUCCESS and model not in self.server.unlisted:
-            self.server.models.append(model)
 
 
 class Speaches(Fake):
