@@ -10,8 +10,10 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from .door import Request
+if TYPE_CHECKING:  # `--fault` names the kinds in its help, which must not load a server
+    from .door import Request
 
 VARIABLE = "STACKGEN_FAULT"
 KINDS: Mapping[str, str] = {
