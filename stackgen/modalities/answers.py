@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from stackgen.modalities.probe import Reply, first_choice
+from stackgen.modalities.probe import Reply, of_choice
 
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 
@@ -21,14 +21,9 @@ def text_of(message: Any) -> str:
     return str(message.get("content") or "") + thoughts_of(message) if isinstance(message, dict) else ""
 
 
-def complaint(reply: Reply) -> str | None:
+@of_choice
+def complaint(choice: Mapping[str, Any]) -> str | None:
     """A good reply has a choice with text: an answer, or the thoughts before it."""
-    refusal = reply.refusal()
-    if refusal:
-        return refusal
-    choice = first_choice(reply)
-    if choice is None:
-        return "the reply has no `choices`"
     return None if text_of(choice.get("message")) else "the answer is empty"
 
 

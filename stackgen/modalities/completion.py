@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stackgen.modalities.probe import Modality, Probe, Reply, first_choice, same
+from stackgen.modalities.probe import Modality, Probe, Reply, of_choice, same
 
 _BODY: Mapping[str, Any] = {"prompt": "The capital of France is", "max_tokens": 8, "temperature": 0}
 
 
-def complaint(reply: Reply) -> str | None:
+@of_choice
+def complaint(choice: Mapping[str, Any]) -> str | None:
     """A good reply has a choice with text."""
-    refusal = reply.refusal()
-    if refusal:
-        return refusal
-    choice = first_choice(reply)
-    if choice is None:
-        return "the reply has no `choices`"
     if "text" not in choice:
         return "the choice has no `text`: an answer of /v1/chat/completions?"
     return None if str(choice["text"] or "").strip() else "the text is empty"

@@ -158,6 +158,19 @@ def first_choice(reply: Reply) -> Mapping[str, Any] | None:
     return choices[0] if isinstance(choices, list) and choices else None
 
 
+def of_choice(judge: Callable[[Mapping[str, Any]], str | None]) -> Callable[[Reply], str | None]:
+    """The complaint about a reply whose first choice is judged; without a success or a choice there is nothing to judge."""
+
+    def complaint(reply: Reply) -> str | None:
+        refusal = reply.refusal()
+        if refusal:
+            return refusal
+        choice = first_choice(reply)
+        return "the reply has no `choices`" if choice is None else judge(choice)
+
+    return complaint
+
+
 def shortened(text: str) -> str:
     """A text of a server on one line, without what plays with a terminal, and not too long."""
     plain = printable(" ".join(text.split()))

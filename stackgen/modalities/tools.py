@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stackgen.modalities.answers import EMPTY, GOOD, NO_ANSWER, UNKNOWN, answer, call, complaint, text_of
-from stackgen.modalities.probe import Probe, Reply, first_choice, same, shortened
+from stackgen.modalities.probe import Probe, Reply, first_choice, of_choice, same, shortened
 
 _TOOL = "get_weather"
 _BODY: Mapping[str, Any] = {
@@ -29,14 +29,9 @@ _BODY: Mapping[str, Any] = {
 _RESULT = '{"city": "Paris", "weather": "sunny", "celsius": 21}'
 
 
-def call_complaint(reply: Reply) -> str | None:
+@of_choice
+def call_complaint(choice: Mapping[str, Any]) -> str | None:
     """A good reply calls the one tool that there is, with arguments that are JSON."""
-    refusal = reply.refusal()
-    if refusal:
-        return refusal
-    choice = first_choice(reply)
-    if choice is None:
-        return "the reply has no `choices`"
     message = choice["message"]
     calls = message.get("tool_calls")
     if not calls:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stackgen.modalities.answers import text_of
-from stackgen.modalities.probe import Modality, Probe, Reply, first_choice, same, shortened
+from stackgen.modalities.probe import Modality, Probe, Reply, of_choice, same, shortened
 
 _SIDE_PIXELS = 64
 """Models that cut pictures into patches refuse less than 56."""
@@ -44,14 +44,9 @@ _BODY: Mapping[str, Any] = {
 }
 
 
-def complaint(reply: Reply) -> str | None:
+@of_choice
+def complaint(choice: Mapping[str, Any]) -> str | None:
     """A good reply names the colour, so the picture reached the model; thoughts that were cut before it pass."""
-    refusal = reply.refusal()
-    if refusal:
-        return refusal
-    choice = first_choice(reply)
-    if choice is None:
-        return "the reply has no `choices`"
     message = choice["message"]
     if not text_of(message):
         return "the answer is empty"
