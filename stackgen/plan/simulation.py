@@ -69,7 +69,7 @@ def simulated(plan: Plan, stand_ins: StandIns) -> Plan:
     """The same stack with stand-ins; its warnings say what differs beyond images and cards."""
     outside = [(route, _stand_in_route(route)) for route in plan.routes if not route.port]
     played = {route.service for _, route in outside if route}
-    left_out = {service.name: reason for service in plan.services for reason in _reasons_to_leave_out(service, played)}
+    left_out = {service.name: reason for service in plan.services if (reason := _reason_to_leave_out(service, played))}
     engines = {instance.name: instance.engine for instance in plan.instances}
     services = [
         _without(_moved(service, stand_ins, engines.get(service.name)), left_out)
@@ -105,16 +105,12 @@ def _moved(service: Service, stand_ins: StandIns, engine: str | None) -> Service
 
     Locked memory without a limit is for cards, and an engine of Docker without root's rights cannot give it.
     """
-    fault = stand_ins.faults.get(service.name)
-    variables = dict(service.environment)
-    if fault:
-        variables[FAULT_VARIABLE] = Arg(value=fault, why="asked for with --fault")
     networks = (CLIENT_NETWORK if name == OUTSIDE_NETWORK else name for name in service.networks)
     return replace(
         service,
         image=_stand_in(service.image, engine, stand_ins) if engine else service.image,
         build=None if engine else service.build,
-        environment=variables,
+        environment={**service.environment, **_fault_variable(service.name, stand_ins)},
         ports=tuple(_loopback(port) for port in service.ports),
         networks=tuple(dict.fromkeys(networks)),
         gpus=(),
@@ -123,6 +119,11 @@ def _moved(service: Service, stand_ins: StandIns, engine: str | None) -> Service
         extra_hosts=(),
         raw=_raw_of_ours(service.raw, engine) if service.locked else _raw_of_the_users(service.raw),
     )
+
+
+def _fault_variable(service: str, stand_ins: StandIns) -> dict[str, Arg]:
+    fault = stand_ins.faults.get(service)
+    return {FAULT_VARIABLE: Arg(value=fault, why="asked for with --fault")} if fault else {}
 
 
 def _stand_in(image: Image, engine: str, stand_ins: StandIns) -> Image:
@@ -155,24 +156,24 @@ def _inside(port: Any) -> str:
     return spelled(port).rpartition(":")[2]
 
 
-def _reasons_to_leave_out(service: Service, played: Collection[str]) -> Iterator[str]:
-    """Why a service of the user's own has no place in a simulation: it would reach what is real, or its name is taken."""
+def _reason_to_leave_out(service: Service, played: Collection[str]) -> str:
+    """Why a service of the user's own has no place in a simulation: it would reach what is real, or its name is taken.
+
+    Empty where it has one.
+    """
     if service.locked:
-        return
+        return ""
     if service.name in played:
-        yield "the stand-in for an endpoint has its name"
-        return
+        return "the stand-in for an endpoint has its name"
     for danger in dangers(service.name, {**service.raw, "ports": ()}):
-        yield danger
-        return
+        return danger
     for key in sorted(_OWN_LEFT_OUT & set(service.raw)):
-        yield f"{service.name} has `{key}`"
-        return
+        return f"{service.name} has `{key}`"
     for mount in service.raw.get("volumes") or ():
         source = spelled(mount.get("source", "") if isinstance(mount, Mapping) else mount).partition(":")[0]
         if source.startswith((".", "/", "~")):
-            yield f"{service.name} mounts {source} of this host"
-            return
+            return f"{service.name} mounts {source} of this host"
+    return ""
 
 
 def _without(service: Service, left_out: Mapping[str, str]) -> Service:
@@ -213,7 +214,7 @@ def _new_deployment(old: Deployment) -> Deployment | None:
     if route is None:
         return None
     raw = {key: value for key, value in old.raw_parameters.items() if key not in {"api_base", "base_url"}}
-    return replace(old, route=replace(route, quirks=old.route.quirks), raw_parameters=raw)
+    return replace(old, route=route, raw_parameters=raw)
 
 
 def _first_of_each(routes: Iterable[Route | None]) -> Iterator[Route]:
@@ -226,18 +227,15 @@ def _first_of_each(routes: Iterable[Route | None]) -> Iterator[Route]:
 
 def _endpoint_service(route: Route, stand_ins: StandIns) -> Service:
     """A server with the model that an endpoint has, under the path and the key that the gateway uses."""
-    fault = stand_ins.faults.get(route.service)
     words = ["--served-model-name", route.served_name, "--root-path", route.base_path or "/"]
-    variables = {"STAND_IN_KEY": Arg(value=route.key)} if route.key else {}
-    if fault:
-        variables[FAULT_VARIABLE] = Arg(value=fault, why="asked for with --fault")
+    key = {"STAND_IN_KEY": Arg(value=route.key)} if route.key else {}
     program = f"import urllib.request as r; r.urlopen('http://127.0.0.1:{_ENDPOINT_PORT}/health', timeout=5)"
     return Service(
         name=route.service,
         image=Image(family=ENDPOINT, reference=stand_ins.reference(ENDPOINT, "1"), version="1", origin=None),
         why=f"stands for the server of endpoints.{route.model}",
         command=tuple(Arg(value=word) for word in words),
-        environment=variables,
+        environment={**key, **_fault_variable(route.service, stand_ins)},
         ports=(Port(container=_ENDPOINT_PORT),),
         networks=(ENGINE_NETWORK,),
         health=Health(command=("python3", "-c", program)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from stackgen import facts
 from stackgen.errors import DockerError
@@ -25,19 +25,20 @@ def build(plan: Plan, docker: Docker, report: Callable[[str], None]) -> None:
     Raises:
         DockerError: an image cannot be built; most likely its base cannot be fetched.
     """
-    for wanted in _wanted(plan):
-        if not docker.has_image(wanted.reference):
-            report(wanted.reference)
+    for reference, wanted in _wanted(plan).items():
+        if not docker.has_image(reference):
+            report(reference)
             _build(wanted)
 
 
-def _wanted(plan: Plan) -> Iterator[StandIn]:
-    seen: set[str] = set()
-    for service in plan.services:
-        name = service.image.reference
-        if name.startswith(f"{stand_in.REPOSITORY}:") and name not in seen:
-            seen.add(name)
-            yield StandIn(service.image.family, service.image.version)
+def _wanted(plan: Plan) -> dict[str, StandIn]:
+    """Each stand-in once, by the name of its image."""
+    images = {service.image.reference: service.image for service in plan.services}
+    return {
+        reference: StandIn(image.family, image.version)
+        for reference, image in images.items()
+        if reference.startswith(f"{stand_in.REPOSITORY}:")
+    }
 
 
 def _build(wanted: StandIn) -> None:
