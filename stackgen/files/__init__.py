@@ -49,6 +49,7 @@ __all__ = [
 MANIFEST = ".stackgen-manifest.json"
 JOURNAL = ".stackgen-journal.json"
 DROP_A_SIMULATION = "`stackgen down --simulate --volumes` drops it with the simulation"
+"""The way out where somebody edited the files of a simulation: `render` is about the real stack."""
 
 
 @dataclass(frozen=True)

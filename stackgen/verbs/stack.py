@@ -20,7 +20,6 @@ from stackgen.sources import describe, nearest, printable
 from stackgen.spec import SIMULATION_SUFFIX
 
 OUTPUT_FOLDER = "rendered"
-"""The way out where somebody edited the files of a simulation: `render` is about the real stack."""
 _SIMULATION_FOLDER = "simulation"
 _FAULTS_FILE = "faults.json"
 
