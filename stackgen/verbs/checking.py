@@ -34,13 +34,9 @@ def add_live(
     Args:
         report: takes the findings.
         stack: the stack.
-        wishes: whom to ask, and what all requests together may cost.
+        wishes: whom to ask, found good by `smoke.chosen`, and what all requests together may cost.
         tell: hears how far it is.
-
-    Raises:
-        StackError: somebody wishes for what the stack does not have.
     """
-    smoke.chosen(stack.plan, wishes)
     try:
         docker = runtime.connect()
         states = docker.containers(stack.plan.name)
