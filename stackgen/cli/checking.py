@@ -87,9 +87,9 @@ def _show(found: Report, form: Format, output: Path | None) -> None:
     from stackgen import files, report
     from stackgen.report import forms
 
-    text = {Format.table: forms.as_text, Format.json: forms.as_json, Format.junit: forms.as_junit}[form](found)
+    write = {Format.table: forms.as_text, Format.json: forms.as_json, Format.junit: forms.as_junit}[form]
     if output is None and form is not Format.table:
-        console.data(text)
+        console.data(write(found))
         return
     if output is None:
         if found.simulated:
@@ -98,5 +98,5 @@ def _show(found: Report, form: Format, output: Path | None) -> None:
     for sentence in found.sentences():
         console.say(sentence)
     if output is not None:
-        files.put(output, text)
+        files.put(output, write(found))
         console.say(f"wrote {output}")
