@@ -207,6 +207,11 @@ class Service:
         said = self.raw.get("image")
         return said if isinstance(said, str) else self.image.reference
 
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """Names of the services that must be there before it starts, whoever said so."""
+        return (*(need.service for need in self.needs), *(self.raw.get("depends_on") or ()))
+
     def secrets(self) -> Iterator[Secret]:
         """Every secret that the service is given."""
         for arg in (*self.command, *self.environment.values()):

@@ -110,10 +110,7 @@ class Services:
 
     def _circle_problems(self) -> Iterator[Problem]:
         """Services that wait for each other; Compose refuses all of them."""
-        needs = {
-            service.name: {*(need.service for need in service.needs), *(service.raw.get("depends_on") or ())}
-            for service in self.services
-        }
+        needs = {service.name: service.waits_for for service in self.services}
         for service in self.services:
             for needed in service.raw.get("depends_on") or ():
                 if service.name in reached(needed, needs):

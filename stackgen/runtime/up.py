@@ -89,7 +89,7 @@ def start_order(plan: Plan) -> tuple[str, ...]:
 
     def visit(name: str) -> None:
         service = services[name]
-        for before in (*(need.service for need in service.needs), *(service.raw.get("depends_on") or ())):
+        for before in service.waits_for:
             if before in services and before not in found:
                 visit(before)
         if not service.dormant:
@@ -108,8 +108,8 @@ def budgets_seconds(plan: Plan) -> dict[str, float]:
     def total(name: str) -> float:
         if name not in found:
             service = services[name]
-            before = {*(need.service for need in service.needs), *(service.raw.get("depends_on") or ())}
-            found[name] = service.start_budget_seconds + max(map(total, before & set(services)), default=0.0)
+            before = map(total, services.keys() & service.waits_for)
+            found[name] = service.start_budget_seconds + max(before, default=0.0)
         return found[name]
 
     return {name: total(name) for name in services}
