@@ -15,6 +15,7 @@ from stackgen.report import SIMULATED, Finding
 from stackgen.runtime.container import ContainerState
 from stackgen.verbs.checking import files_finding
 from stackgen.verbs.drift import NO_CONTAINER, NOT_IN_SPEC, ONE_MORE, Measure, drift_of, measure_of
+from stackgen.verbs.running import gateway_port
 from stackgen.verbs.sight import Sight
 
 JSON_VERSION = 1
@@ -167,13 +168,14 @@ def status_of(sight: Sight, docker: runtime.Docker) -> Status:
         StackError: the engine does not answer, or the kept secrets cannot be read.
     """
     states = docker.containers(sight.name)
+    port = gateway_port(states)
     measure = measure_of(sight.stack, sight.values()) if sight.stack and states else Measure()
     return Status(
         stack=sight.name,
         now=datetime.now(UTC),
         services=tuple(_services(sight, states, measure)),
         files=files_finding(sight.stack) if sight.stack else Finding("files", skipped="the spec is broken"),
-        gateway_url=_gateway_url(states),
+        gateway_url=host_url(port.address, port.published) if port else "",
         warnings=tuple(filter(None, (sight.warning, measure.warning))),
         spec_problems=len(sight.failure.problems) if sight.failure else 0,
         simulated=sight.simulated,
@@ -209,11 +211,6 @@ def _services(sight: Sight, states: list[ContainerState], measure: Measure) -> I
 
 def _is_settled(service: ServiceStatus) -> bool:
     return service.runs and not service.drift
-
-
-def _gateway_url(states: list[ContainerState]) -> str:
-    ports = (port for state in states if state.service == litellm.NAME for port in state.ports)
-    return next((host_url(port.address, port.published) for port in ports if port.container == litellm.PORT), "")
 
 
 def _age(seconds: int | None) -> str:

@@ -37,11 +37,14 @@ def reached(plan: Plan, states: Iterable[runtime.ContainerState]) -> Plan:
     """The plan with the gateway's port as it is, where Docker picked it and the gateway runs."""
     if plan.gateway.port:
         return plan
-    for state in states:
-        for port in state.ports:
-            if (state.service, port.container) == (litellm.NAME, litellm.PORT):
-                return replace(plan, gateway=plan.gateway.model_copy(update={"port": port.published}))
-    return plan
+    port = gateway_port(states)
+    return replace(plan, gateway=plan.gateway.model_copy(update={"port": port.published})) if port else plan
+
+
+def gateway_port(states: Iterable[runtime.ContainerState]) -> runtime.HostPort | None:
+    """Where Docker really publishes the gateway; None where it does not."""
+    ports = (port for state in states if state.service == litellm.NAME for port in state.ports)
+    return next((port for port in ports if port.container == litellm.PORT), None)
 
 
 def refuse_what_is_real(name: str, docker: runtime.Docker) -> None:
