@@ -26,6 +26,7 @@ from stackgen.parts.service import (
     Proof,
     Service,
     Storage,
+    host_port,
     host_url,
     service_url,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "Storage",
     "Value",
     "flag_args",
+    "host_port",
     "host_url",
     "secrets_of",
     "service_url",

@@ -226,4 +226,9 @@ def service_url(service: str, port: int, path: str = "") -> str:
 def host_url(address: str, port: int) -> str:
     """Where programs on this host find what is published on an address of it."""
     address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104
-    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+    return f"http://{host_port(address, port)}"
+
+
+def host_port(address: str, port: int) -> str:
+    """An address of this host and a port of it, as URLs and people write them."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from stackgen import access, runtime, smoke, sources, vault
 from stackgen.backing import litellm
 from stackgen.errors import StackError
+from stackgen.parts import host_port
 from stackgen.plan import Plan
 from stackgen.plan.openings import EVERYWHERE
 from stackgen.render.compose import SIMULATED_LABEL
@@ -141,7 +142,7 @@ def _listening(state: runtime.ContainerState) -> Iterator[tuple[int, str]]:
     told = set()
     for port in state.ports:
         address = "127.0.0.1" if port.address in EVERYWHERE else port.address
-        where = f"[{address}]:{port.published}" if ":" in address else f"{address}:{port.published}"
+        where = host_port(address, port.published)
         if where not in told:
             told.add(where)
             yield port.container, where
