@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from support import GOLDEN, MEASURED
+from support import GOLDEN, MEASURED, SMALL, write_spec
+
+from stackgen import cli
 
 _FOREIGN = (
     "HF_TOKEN",
@@ -32,6 +35,29 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in _FOREIGN:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run a verb in a folder with a spec; exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def call(*words: str, spec: str | None = SMALL) -> tuple[int, str, str]:
+        if spec is not None:
+            write_spec(tmp_path, spec)
+        monkeypatch.setattr(sys, "argv", ["stackgen", *words])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        out, err = capsys.readouterr()
+        return int(code), out, err
+
+    return call
 
 
 @pytest.fixture

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from functools import partial
 
 import gateway_api
 import pytest
 from gateway_api import MASTER, digest
-from support import SMALL, plan_of, write_spec
+from support import SMALL, plan_of
 
-from stackgen import access, cli, runtime, smoke, vault
+from stackgen import access, runtime, smoke, vault
 from stackgen.access import State
 from stackgen.errors import DockerError, StackError
 from stackgen.modalities import Reply
@@ -335,10 +334,8 @@ class Engine:
 
 
 @pytest.fixture
-def run(gateway, tmp_path, monkeypatch, capsys):
+def run(run, gateway, tmp_path, monkeypatch):
     """A verb in a folder with this spec, on an engine that is up at once; exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setattr(runtime, "connect", Engine)
     monkeypatch.setattr(runtime.preflight, "findings", lambda *_: ())
     monkeypatch.setattr(runtime, "up", lambda *_, **__: 1.0)
@@ -347,17 +344,10 @@ def run(gateway, tmp_path, monkeypatch, capsys):
     (tmp_path / ".stackgen/secrets.env").write_text(secrets)
 
     def call(*words, text=DECLARED):
-        write_spec(tmp_path, SMALL + text % gateway.port)
         monkeypatch.setattr(Engine, "has_volume", lambda *_: False, raising=False)
-        monkeypatch.setattr(sys, "argv", ["stackgen", *words])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capsys.readouterr()
+        code, out, err = run(*words, spec=SMALL + text % gateway.port)
         assert not [value for value in TEXTS.values() if value in out + err]
-        return int(code), out, err
+        return code, out, err
 
     return call
 

@@ -13,32 +13,11 @@ from pathlib import Path
 import pytest
 from support import SMALL, write_spec
 
-from stackgen import __version__, cli, verbs
+from stackgen import __version__, verbs
 from stackgen.cli import checking
 from stackgen.smoke import Wishes
 
 WIDE = {"COLUMNS": "200", "TERM": "dumb"}
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Run a verb in a folder with a spec; exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-
-    def call(*words, spec=SMALL):
-        if spec is not None:
-            write_spec(tmp_path, spec)
-        monkeypatch.setattr(sys, "argv", ["stackgen", *words])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capsys.readouterr()
-        return int(code), out, err
-
-    return call
 
 
 def test_render_writes_the_set_and_talks_on_stderr(run, tmp_path):

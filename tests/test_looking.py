@@ -13,7 +13,7 @@ import pytest
 from engine_stand_in import Engine, container, stamped
 from support import SMALL, TESTS, plan_of, write_spec
 
-from stackgen import cli, render, runtime, verbs
+from stackgen import render, runtime, verbs
 from stackgen.errors import DockerError
 from stackgen.render.compose import CONTENT_LABEL
 from stackgen.runtime import HostPort
@@ -36,23 +36,10 @@ def engine(monkeypatch):
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Run a verb in a folder with a spec; exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
+def run(run, monkeypatch):
+    """A verb on a terminal that is wide enough for whole tables; exit code, stdout, stderr."""
     monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*words, spec=SMALL):
-        if spec is not None:
-            write_spec(tmp_path, spec)
-        monkeypatch.setattr(sys, "argv", ["stackgen", *words])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        return int(code), *capsys.readouterr()
-
-    return call
+    return run
 
 
 def keep_secret(folder, value=SECRET):
