@@ -41,9 +41,10 @@ docs: $(VENV)/.installed-dev ## write the generated parts of the docs anew
 golden: $(VENV)/.installed-dev ## write the golden files of the examples anew
 	$(BIN)/pytest -q tests/test_golden.py --update-golden
 
-bench: $(VENV)/.installed-dev ## time whole commands against peers, and how soon `up` sees that a server is ready
+bench: $(VENV)/.installed-dev ## time whole commands against peers, and how soon `up` sees that a server is ready; placement against a solver
 	$(BIN)/python benchmarks/commands.py
 	$(BIN)/python benchmarks/readiness.py
+	$(BIN)/python benchmarks/placement.py --instances 100 --seconds 2
 
 clean: ## remove what make made
 	rm -rf $(VENV) .venv-litellm dist build artifacts

@@ -1,8 +1,8 @@
 """Writes the generated parts of the docs, or (--check) fails where they are not what the code says.
 
 docs/commands.md is the help of every verb; docs/stack.schema.json the schema. README.md, docs/coverage.md, docs/stack.md,
-docs/profiles.md and docs/simulation.md hold blocks between `<!-- begin NAME -->` and `<!-- end NAME -->`; reference.py writes
-those of docs/stack.md and docs/profiles.md.
+docs/profiles.md, docs/facts.md and docs/simulation.md hold blocks between `<!-- begin NAME -->` and `<!-- end NAME -->`;
+reference.py writes those of docs/stack.md, docs/profiles.md and docs/facts.md.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from stackgen.plan import schema
 from stackgen.simulators.faults import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
+SUBCOMMANDS = {"facts": (("add",), ("show",))}
 
 
 def generated() -> Iterator[tuple[Path, str]]:
@@ -39,11 +40,15 @@ def generated() -> Iterator[tuple[Path, str]]:
     shown = {
         "example": f"```yaml\n{spec.read_text(encoding='utf-8')}```\n",
         "plan": f"```text\n{planning.as_text(plan)}```\n",
+        "refusal": reference.of_planning()["too-big"],
     }
     yield readme, with_blocks(readme.read_text(encoding="utf-8"), shown)
-    for name, filled in (("stack", reference.of_stack()), ("profiles", reference.of_profiles())):
+    pages = {"stack": reference.of_stack(), "profiles": reference.of_profiles(), "facts": reference.of_facts()}
+    for name, filled in pages.items():
         page = ROOT / "docs" / f"{name}.md"
         yield page, with_blocks(page.read_text(encoding="utf-8"), filled)
+    page = ROOT / "docs" / "planning.md"
+    yield page, with_blocks(page.read_text(encoding="utf-8"), reference.of_planning())
     page = ROOT / "docs" / "simulation.md"
     faults = "".join(f"| `{kind}` | it {what} |\n" for kind, what in KINDS.items())
     yield page, with_blocks(page.read_text(encoding="utf-8"), {"faults": faults})
@@ -54,7 +59,7 @@ def generated() -> Iterator[tuple[Path, str]]:
 def commands() -> str:
     """The help of stackgen and of each verb, as Markdown."""
     parts = ["# Commands\n\nGenerated from the program's own help.\n"]
-    for words in ((), *((verb,) for verb in VERBS)):
+    for words in ((), *((verb, *below) for verb in VERBS for below in ((), *SUBCOMMANDS.get(verb, ())))):
         title = " ".join(("stackgen", *words))
         parts.append(f"\n## {title}\n\n```text\n{help_of(*words)}```\n")
     return "".join(parts)

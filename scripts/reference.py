@@ -1,7 +1,8 @@
-"""The tables of docs/stack.md and docs/profiles.md: every key with its type, default and description, from the models."""
+"""The tables of docs/stack.md, profiles.md and facts.md: every key with its type, default and description, from the models."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,13 +17,18 @@ from stackgen import facts, sources
 from stackgen import plan as planning
 from stackgen.engines import ENGINES
 from stackgen.modalities import MODALITIES
-from stackgen.spec import Profile, Spec, words
+from stackgen.spec import FactsFile, Profile, Spec, facts_file, words
 
 REQUIRED = "**required**"
 ROOT = Path(__file__).resolve().parent.parent
 PROFILES, EXAMPLES = ROOT / "profiles", ROOT / "examples"
+GOLDEN = EXAMPLES.parent / "tests" / "golden"
 KINDS = (
     (words.Identifier, "id"),
+    (facts_file.CardId, "id of a card"),
+    (facts_file.Count, "whole number, 0 or more"),
+    (facts_file.Gib, "GiB, more than 0"),
+    (facts_file.Day, "day"),
     (words.EnvironmentName, "variable name"),
     (words.PublicName, "public name"),
     (words.PublicNames, "list of public names"),
@@ -43,7 +49,7 @@ def blocks(root: type[BaseModel], start: str) -> Iterator[tuple[str, str]]:
     """Name and content of each block with a table of keys: one a group of keys, named by its first path.
 
     Args:
-        root: Spec or Profile.
+        root: Spec, Profile or FactsFile.
         start: stands before every path, such as `profile.`; empty for the spec.
     """
     groups = paths(root, start)
@@ -78,9 +84,26 @@ def values(section: str) -> str:
     return lines(rows)
 
 
+def of_planning() -> dict[str, str]:
+    """The blocks of docs/planning.md: margins, and golden files that tests hold."""
+    rows = [["margin", "value", "why"]]
+    rows += [[name.replace("_", " "), f"{entry['value']:g}", entry["source"]] for name, entry in margins().items()]
+    plan = (GOLDEN / "shared-card" / "plan.txt").read_text(encoding="utf-8")
+    picture = plan[plan.index("card a0") : plan.index("storage")].rstrip()
+    refusal = (GOLDEN / "too-big" / "refusal.txt").read_text(encoding="utf-8")
+    return {"margins": lines(rows), "shared-card": f"```text\n{picture}\n```\n", "too-big": f"```text\n{refusal}```\n"}
+
+
+def margins() -> dict[str, Any]:
+    """The planner's margins with their reasons."""
+    return dict(json.loads((ROOT / "stackgen" / "facts" / "planning.json").read_text(encoding="utf-8")))
+
+
 def storages() -> str:
     """What the examples keep, by kind: together they use every engine and store."""
-    plans = [planning.make(sources.load(file)) for file in sorted(EXAMPLES.glob("*/stack.yaml"))]
+    refused = {file.parent.name for file in GOLDEN.glob("*/refusal.txt")}
+    files = [file for file in sorted(EXAMPLES.glob("*/stack.yaml")) if file.parent.name not in refused]
+    plans = [planning.make(sources.load(file)) for file in files]
     found = {storage.name: storage.holds for plan in plans for storage in plan.storages}
     return lines([["kind", "what it holds"], *([f"`{name}`", found[name]] for name in sorted(found))])
 
@@ -231,3 +254,10 @@ def of_profiles() -> dict[str, str]:
     """The blocks of docs/profiles.md."""
     shown = {f"values {section}": values(section) for section in ("gateway", "engines")}
     return {**dict(blocks(Profile, "profile.")), **shown, "pins": pins(), "about": about()}
+
+
+def of_facts() -> dict[str, str]:
+    """The blocks of docs/facts.md."""
+    rows = [["kind", "it needs"]]
+    rows += [[f"`{kind}`", ", ".join(f"`{key}`" for key in facts.lacking(kind, {}))] for kind in facts.kinds()]
+    return {**dict(blocks(FactsFile, "facts.")), "needs": lines(rows)}

@@ -15,6 +15,7 @@ Where = tuple[str | int, ...]
 """Keys and positions that lead to a place in a document."""
 
 COMPOSE, GATEWAY, RUNBOOK = "docker-compose.yml", "litellm/config.yaml", "RUNBOOK.md"
+ASLEEP = "litellm/asleep.py"
 KEY = "<key>"
 """In a path: the text is a key, not a value."""
 SPEC: dict[str, Any] = {
@@ -41,6 +42,9 @@ EMBED: dict[str, Any] = {
     "gpus": ["a0"],
 }
 """Joins SPEC for the fields that need it; what is not there costs no time."""
+CPU_MODEL: dict[str, Any] = {"source": "Qwen/Qwen3-0.6B", "engine": "vllm", "modalities": ["chat"], "gpus": []}
+GROUPS: dict[str, Any] = {"day": {"models": ["chat"]}, "night": {"models": ["embed"], "exclusive": "day"}}
+"""Joins SPEC for the fields of groups."""
 PROFILE: dict[str, Any] = {
     "about": "pins for cards and for the processor",
     "images": {
@@ -77,6 +81,10 @@ class Field:
         if {"embed", "infinity"} & {*self.path, *self.also}:
             documents["spec"]["models"]["embed"] = copy.deepcopy(EMBED)
             documents["profile"]["images"]["infinity"] = EMBED_PIN
+        if "groups" in self.path:
+            documents["spec"]["models"] |= {"embed": copy.deepcopy(EMBED), "third": copy.deepcopy(CPU_MODEL)}
+            documents["profile"]["images"]["infinity"] = EMBED_PIN
+            documents["spec"]["groups"] = copy.deepcopy(GROUPS)
         document = documents[self.where.split(".")[0]]
         self.put(document, text)
         if self.also:
@@ -123,13 +131,12 @@ def options() -> Iterator[Field]:
     for engine, fields in names.items():
         for name in fields:
             lands = in_service(service[engine], "command", f"--{name.replace('_', '-')}")
-            word = {"harmless": "fp8"} if name == "kv_cache_dtype" else {}
+            word = {"harmless": "fp8_e5m2"} if name == "kv_cache_dtype" else {}
             where, own = f"options.{engine}.{name}", ("options", name)
             yield of_spec(f"models.*.{where}", ("models", model[engine], *own), lands, **word)
             yield of_profile(f"engines.*.{where}", ("engines", engine, *own), lands, **word)
 
 
-CPU_MODEL = {"source": "Qwen/Qwen3-0.6B", "engine": "vllm", "modalities": ["chat"], "gpus": []}
 PIN = PROFILE["images"]["vllm"]
 DEVICE = in_service("vllm-chat", "deploy", "resources", "reservations", "devices", 0, "device_ids", 0)
 CHAT_IMAGE = in_service("vllm-chat", "image")
@@ -187,6 +194,15 @@ FIELDS = (
     of_spec(
         "models.*.environment.*", ("models", "chat", "environment", "H"), in_service("vllm-chat", "environment", "H")
     ),
+    of_spec(
+        "groups.<key>",
+        ("groups", KEY),
+        in_service("vllm-third", "profiles", 0),
+        (ASLEEP, "third"),
+        entry={"models": ["third"], "exclusive": "day"},
+    ),
+    of_spec("groups.*.models[]", ("groups", "night", "models", 0), harmless="embed"),
+    of_spec("groups.*.exclusive", ("groups", "night", "exclusive"), also=("groups", "day", "exclusive")),
     of_spec("gateway.address", ("gateway", "address"), PORT, harmless="10.9.8.7"),
     of_spec("gateway.address", ("gateway", "address"), PORT, prefix="fe80::", harmless="9"),
     of_spec("gateway.address", ("gateway", "address"), prefix="fe80::1%", never=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import textwrap
 from pathlib import Path
@@ -16,6 +17,8 @@ from stackgen.plan import Plan
 TESTS = Path(__file__).resolve().parent
 EXAMPLES = TESTS.parent / "examples"
 GOLDEN = TESTS / "golden"
+REFUSED = frozenset({"too-big"})
+"""Examples that show how something is refused."""
 REQUIRED = frozenset(filter(None, os.environ.get("STACKGEN_REQUIRE", "").split(",")))
 """What must not be skipped here: `docker`, `gateway`. CI sets both."""
 
@@ -55,11 +58,25 @@ def plan_of(folder: Path, text: str, **profiles: str) -> Plan:
     return planning.make(sources.load(write_spec(folder, text, **profiles)))
 
 
-def free_port() -> int:
-    """A port of the loopback address that nobody holds now."""
+def free_port(count: int = 1) -> int:
+    """The first of some ports in a row of the loopback address that nobody holds now.
+
+    They lie below those that the kernel lends to any connection, which could take them before a test does.
+    """
+    while True:
+        first = random.SystemRandom().randrange(15_000, 32_000)
+        if not any(map(_taken, range(first, first + count))):
+            return first
+
+
+def _taken(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that have ended hold no port
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
 
 
 def lacking(what: str, reason: str, fix: str) -> None:

@@ -338,6 +338,7 @@ def run(run, gateway, tmp_path, monkeypatch):
     """A verb in a folder with this spec, on an engine that is up at once; exit code, stdout, stderr."""
     monkeypatch.setattr(runtime, "connect", Engine)
     monkeypatch.setattr(runtime.preflight, "findings", lambda *_: ())
+    monkeypatch.setattr(runtime.disk, "warnings", lambda *_: ())
     monkeypatch.setattr(runtime, "up", lambda *_, **__: 1.0)
     (tmp_path / ".stackgen").mkdir()
     secrets = "".join(f"{name}={value}\n" for name, value in TEXTS.items())

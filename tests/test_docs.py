@@ -8,9 +8,9 @@ import pytest
 import yaml
 from support import EXAMPLES, TESTS, plan_of
 
-from stackgen import backing
+from stackgen import backing, facts
 from stackgen.engines import ENGINES
-from stackgen.spec import Profile
+from stackgen.spec import FactsFile, Profile
 
 STATES = {"covered", "planned", "later", "not ours"}
 DOCS, README = TESTS.parent / "docs", TESTS.parent / "README.md"
@@ -73,3 +73,10 @@ def test_links_lead_to_files_and_headings_that_there_are(page):
 def test_the_readme_has_a_line_for_every_example():
     listed = re.findall(r"^\| \[([a-z-]+)\]\(examples/\1/stack.yaml\) \| \S", README.read_text("utf-8"), re.MULTILINE)
     assert sorted(listed) == sorted(path.parent.name for path in EXAMPLES.glob("*/stack.yaml"))
+
+
+def test_the_example_of_a_facts_file_is_one():
+    (text,) = examples("facts.md")
+    file = FactsFile.model_validate(yaml.safe_load(text))
+    assert file.cards["bench-card"].visible_gib == 29.4
+    assert not [key for model in file.models.values() for key in facts.lacking(model.kind, model.model_dump())]

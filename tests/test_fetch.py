@@ -16,6 +16,7 @@ import urllib.parse
 from contextlib import contextmanager
 
 import pytest
+from support import free_port
 
 from stackgen.resources import shipped
 
@@ -133,21 +134,18 @@ def blob(digest, completed, total):
 
 
 @contextmanager
-def serving(kind, *, port=0, delay=0.0, **state):
-    """A stand-in that listens, after a delay; it must have seen nothing that it does not know."""
+def serving(kind, *, after=None, **state):
+    """A stand-in that listens, at once or after an event; it must have seen nothing that it does not know."""
     defaults = {"models": [], "pulls": {}, "registry": [], "gated": [], "unlisted": [], "refusals": [], "key": ""}
-    if delay:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), kind, bind_and_activate=not delay)
+    port = free_port() if after else 0
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), kind, bind_and_activate=not after)
     server.daemon_threads = True
     vars(server).update(defaults | {"seconds": 0.0, "seen": [], "keys": [], "unexpected": []} | state)
     server.url = f"http://127.0.0.1:{port or server.server_port}"
 
     def listen():
-        if delay:
-            time.sleep(delay)
+        if after:
+            after.wait(30)
             server.server_bind()
             server.server_activate()
         server.serve_forever(0.02)
@@ -430,12 +428,20 @@ def test_a_long_fetch_says_that_it_goes_on():
 
 
 def test_a_server_that_does_not_listen_yet_is_waited_for():
-    with serving(Ollama, delay=0.8, models=["x:latest"]) as server:
-        code, lines = fetch("ollama", server.url, "x", FETCH_ATTEMPTS="8", FETCH_FIRST_PAUSE_SECONDS="0.1")
-    assert code == 0
-    assert lines[0] == (
-        f"{server.url}: no connection to {server.url}: Connection refused (attempt 1 of 8, the next in 0.1 s)"
+    tried = threading.Event()
+    with serving(Ollama, after=tried, models=["x:latest"]) as server:
+        process = subprocess.Popen(
+            command("ollama", server.url, "x"),
+            env=environment(FETCH_ATTEMPTS="8", FETCH_FIRST_PAUSE_SECONDS="0.1"), stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        with process:
+            first = process.stdout.readline()
+            tried.set()
+            lines = process.stdout.read().splitlines()
+    assert first == (
+        f"{server.url}: no connection to {server.url}: Connection refused (attempt 1 of 8, the next in 0.1 s)\n"
     )
+    assert process.returncode == 0
     assert lines[-2:] == ["x: present", "1 of 1 models are there"]
 
 

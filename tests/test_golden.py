@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from support import EXAMPLES, GOLDEN, lacking
+from support import EXAMPLES, GOLDEN, REFUSED, lacking
 
 from stackgen import plan as planning
 from stackgen import render, sources
 from stackgen.engines import fetch
-from stackgen.errors import DockerError
+from stackgen.errors import DockerError, SpecError
 from stackgen.plan import Plan
 from stackgen.render.litellm import document
 from stackgen.render.yaml import Note
 from stackgen.resources import shipped
 from stackgen.runtime import compose
 
-NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/stack.yaml"))
+EVERY = sorted(path.parent.name for path in EXAMPLES.glob("*/stack.yaml"))
+NAMES = [name for name in EVERY if name not in REFUSED]
 
 
 def planned(name: str) -> Plan:
@@ -63,8 +64,25 @@ def test_compose_reads_an_example_without_a_word(name):
         compose.version()
     except DockerError as error:
         lacking("docker", error.message, error.hint)
-    assert compose.complaints(GOLDEN / name, [secret.name for secret in planned(name).secrets]) == []
+    plan = planned(name)
+    groups = [group.name for group in plan.groups]
+    assert compose.complaints(GOLDEN / name, [secret.name for secret in plan.secrets], groups) == []
 
 
 def test_every_golden_folder_has_an_example():
-    assert sorted(path.name for path in GOLDEN.iterdir()) == NAMES
+    assert sorted(path.name for path in GOLDEN.iterdir()) == EVERY
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_an_example_that_is_refused_is_refused_in_these_words(name, golden, monkeypatch):
+    monkeypatch.chdir(EXAMPLES / name)
+    with pytest.raises(SpecError) as raised:
+        planned(name)
+    golden(name, {"refusal.txt": "\n".join(said_of(raised.value))})
+
+
+def said_of(error: SpecError):
+    for problem in error.problems:
+        yield f"error: {problem.place}: {problem.message}"
+        yield f"hint: {problem.hint}"
+    yield f"{error.message}\n"

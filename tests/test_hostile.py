@@ -6,6 +6,7 @@ what it sees for a harmless word, with the string in that word's place.
 
 from __future__ import annotations
 
+import ast
 import copy
 import hashlib
 import importlib
@@ -28,6 +29,7 @@ import pytest
 import yaml
 from hostile import HOSTILE
 from hostile_fields import (
+    ASLEEP,
     COMPOSE,
     CPU_MODEL,
     EMBED,
@@ -180,6 +182,9 @@ def documents(plan: Plan) -> dict[str, Any]:
     composed = undoubled_values(parsed(texts[COMPOSE]))
     digest = composed["services"]["litellm"]["labels"].pop(f"stackgen.sha256.{GATEWAY}")
     assert digest == hashlib.sha256(texts[GATEWAY].encode()).hexdigest()
+    sleepers = asleep(texts[ASLEEP]) if ASLEEP in texts else {}
+    if sleepers:
+        composed["services"]["litellm"]["labels"].pop(f"stackgen.sha256.{ASLEEP}")
     copied = {path: text for path, text in texts.items() if path.startswith("files/")}
     gateway = parsed_as_by_the_gateway(texts[GATEWAY])
     assert [body["model"] for body in shown_requests(texts[RUNBOOK])] == [
@@ -188,12 +193,23 @@ def documents(plan: Plan) -> dict[str, Any]:
     return {
         COMPOSE: composed,
         GATEWAY: gateway,
+        ASLEEP: sleepers,
         ENV: texts[".env.example"],
         "shape of RUNBOOK.md": shape(texts[RUNBOOK]),
         "lines of the plan": planning.as_text(replace(plan, warnings=())).count("\n"),
         "routes of the plan": planning.as_json(plan)["routes"],
         "copied files": copied,
     }
+
+
+def asleep(text: str) -> dict[str, str]:
+    """The table of the gateway's module; a string that left its literal would change the statements around it."""
+    statements = ast.parse(text).body
+    assert [type(statement).__name__ for statement in statements] == [
+        "Expr", "ImportFrom", "ImportFrom", "ImportFrom", "ImportFrom", "AnnAssign", "ClassDef", "Assign",
+    ]  # fmt: skip
+    table: dict[str, str] = ast.literal_eval(statements[5].value)
+    return table
 
 
 def shown_requests(runbook: str) -> Iterator[dict[str, Any]]:
@@ -479,6 +495,25 @@ def test_compose_reads_the_rich_stack(compose_plugin, beside_file, once):
         (beside_file / file.path).parent.mkdir(parents=True, exist_ok=True)
         (beside_file / file.path).write_text(file.text, encoding="utf-8")
     assert set(config(beside_file / COMPOSE, **{secret.name: "x" for secret in plan.secrets})) == plan.service_names
+
+
+def test_names_that_sleep_stay_text_in_the_gateways_module(tmp_path):
+    """Public names are free text, and the module is a program."""
+    taken = 0
+    for text in HOSTILE:
+        spec = copy.deepcopy(SPEC) | {
+            "groups": {"day": {"models": ["chat"]}, "night": {"models": ["third"], "exclusive": "day"}}
+        }
+        spec["models"]["third"] = {**CPU_MODEL, "public_names": [text]}
+        try:
+            plan = planned(tmp_path, spec, PROFILE)
+        except SpecError:
+            continue
+        found = asleep(next(file.text for file in render.files(plan) if file.path == ASLEEP))
+        assert list(found) == [text]
+        assert found[text].startswith(f"`{text}` sleeps: the group `night` takes turns with `day`")
+        taken += 1
+    assert taken > 10
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=str)

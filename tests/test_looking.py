@@ -346,7 +346,7 @@ def test_the_json_has_a_version_and_the_shape_that_its_docstring_tells(run, sett
     )
     data, entry = service_of(run, "vllm-chat")
     assert list(data) == [
-        "version", "stack", "simulated", "ok", "gateway_url", "spec_problems", "files", "services", "warnings",
+        "version", "stack", "simulated", "ok", "gateway_url", "spec_problems", "files", "asleep", "services", "warnings",
     ]  # fmt: skip
     assert (data["version"], data["stack"], data["simulated"], data["ok"]) == (1, "small", False, True)
     assert (data["gateway_url"], data["spec_problems"]) == (None, 0)

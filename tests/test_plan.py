@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import EXAMPLES, SMALL, plan_of
 
+from stackgen import facts, sources
 from stackgen import plan as planning
-from stackgen import sources
 from stackgen.errors import SpecError
 
 ENTRIES = {
@@ -111,6 +111,7 @@ models:
     assert list(plan_of(tmp_path, text, house=house).warnings) == [
         "flags of vllm 9.0.0 are not proven: tables reach from 0.8.5.post1 to 0.33.0",
         "memory on a0 is not proven: the catalogue lacks a model of vllm-chat",
+        f"the numbers of nobody/knows are not known: {facts.how_to_declare('nobody/knows', 'llm')}",
     ]
 
 

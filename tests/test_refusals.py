@@ -65,7 +65,7 @@ def transcript(error: SpecError) -> Iterator[str]:
     for problem in error.problems:
         yield f"> {problem.place.line}:{problem.place.column} {problem.message}"
         if problem.hint:
-            yield f"> hint: {problem.hint}"
+            yield from (f"> {line}" for line in f"hint: {problem.hint}".split("\n"))
 
 
 @pytest.fixture

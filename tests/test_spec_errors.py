@@ -177,7 +177,6 @@ def test_mistakes_in_a_model(tmp_path, line, position, message):
 @pytest.mark.parametrize(
     ("old", "new", "position", "message"),
     [
-        ("    gpus: [a0]\n", "", "8:3", "on which of the 2 cards does `chat` run?"),
         ("gpus: [a0]", "gpus: [a2]", "12:12", "there is no card `a2` in `gpus`"),
         ("gpus: [a0]", "gpus: [a0, a0]", "12:16", "the card `a0` is here twice"),
         (
@@ -203,29 +202,6 @@ def test_mistakes_with_cards(tmp_path, old, new, position, message):
     assert old in GPUS
     found = problems(tmp_path, GPUS.replace(old, new))
     assert (position, message) in [(place, message and said) for place, said, _ in found]
-
-
-def test_a_model_that_does_not_fit_says_both_numbers_and_what_fits(tmp_path):
-    text = GPUS.replace("gpus: [a0]", "gpus: [a0]\n    context: 600000\n    extra_args: [--hf-overrides, '{}']")
-    place, message, hint = only(tmp_path, text)
-    assert place == "13:14"
-    assert message.startswith(
-        "`chat` needs 99.2 GiB (15.3 weights + 82.4 cache + 1.6 overhead) and gets 71.3 of the 79.25 GiB of `a0`"
-    )
-    assert hint == "`context: 396800` of `chat` fits"
-    plan_of(tmp_path, text.replace("600000", "396800"))
-    assert problems(tmp_path, text.replace("600000", "397000"))
-
-
-def test_a_card_that_is_promised_twice_is_refused_with_a_share_that_fits(tmp_path):
-    second = "  other:\n    source: Qwen/Qwen3-4B\n    engine: vllm\n    modalities: [chat]\n    gpus: [a0]\n"
-    _, message, hint = only(tmp_path, GPUS + second)
-    assert message == "`a0` has 78.2 GiB to give and 142.7 GiB are taken: vllm-chat 71.3, vllm-other 71.3"
-    assert hint == "move a model to another card or to the CPU"
-    shares = GPUS.replace("gpus: [a0]", "gpus: [a0]\n    options: {gpu_memory_utilization: 0.7}") + second
-    place, _, hint = only(tmp_path, shares + "    options: {gpu_memory_utilization: 0.4}\n")
-    assert (place, hint) == ("13:39", "`gpu_memory_utilization: 0.58` under `options` of `chat` makes room")
-    plan_of(tmp_path, shares.replace("0.7", "0.58") + "    options: {gpu_memory_utilization: 0.4}\n")
 
 
 def test_an_instance_on_two_cards_is_refused(tmp_path):

@@ -44,6 +44,9 @@ SALT_KEY = Secret(
     guards_volume=postgres.DATA.name,
 )
 CONFIG = ConfigFile(dialect=DIALECT, path="litellm/config.yaml", target="/etc/litellm/config.yaml")
+ASLEEP = ConfigFile(dialect="asleep", path="litellm/asleep.py", target="/etc/litellm/asleep.py")
+"""What it says of models that sleep; beside its configuration, where it looks for modules."""
+ASLEEP_CALLBACK = "asleep.sleepers"
 REDIS_CACHES = ("redis", "semantic")
 
 _HOST_GATEWAY = "host.docker.internal:host-gateway"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 
 from stackgen import console
-from stackgen.cli import checking, files, live, looking
+from stackgen.cli import checking, facts, files, live, looking
 from stackgen.cli.app import app
 from stackgen.errors import ExitCode, StackError
 
-__all__ = ["app", "checking", "files", "live", "looking", "main"]
+__all__ = ["app", "checking", "facts", "files", "live", "looking", "main"]
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 
 from stackgen import __version__, console
 
-VERBS = ("render", "plan", "up", "status", "logs", "check", "down", "schema")
+VERBS = ("render", "plan", "up", "status", "logs", "check", "down", "facts", "schema")
 """In the order in which `--help` shows them."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -59,15 +60,20 @@ def check(
     ] = None,
     budget_tokens: Tokens = 20_000,
     budget_seconds: Seconds = 300,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep what engines told of their memory for the next plan.")
+    ] = False,
     simulate: Simulate = False,
 ) -> None:
-    """Prove the files, the containers and every model, at the gateway and at its engine, compare teams and keys.
+    """Prove the files, the containers and every model, at the gateway and at its engine, compare memory, teams and keys.
 
     Each ability of each model gets a small real request; what no longer fits into the budget is listed as skipped.
     """
     from stackgen import files, smoke, verbs
 
     stack = verbs.open_stack(file, out, simulate=simulate)
+    if record:
+        verbs.require_engines(stack.plan, static=static)
     wishes = smoke.Wishes(
         models=tuple(model or ()), modalities=tuple(modality or ()), tokens=budget_tokens, seconds=budget_seconds
     )
@@ -78,6 +84,9 @@ def check(
     if not static:
         verbs.add_live(found, stack, wishes, console.say)
     _show(found, form, output)
+    if record:
+        for sentence in verbs.record_measured(stack, found, datetime.now(UTC).date()):
+            console.say(sentence)
     if not found.ok:
         raise typer.Exit(ExitCode.PROBLEM)
 

@@ -12,7 +12,7 @@ import typer
 from stackgen import console
 from stackgen.cli.app import app
 from stackgen.cli.files import tell_rendered
-from stackgen.cli.options import DEFAULT_FILE, OutFolder, Simulate, SpecFile
+from stackgen.cli.options import DEFAULT_FILE, Groups, OutFolder, Simulate, SpecFile
 from stackgen.errors import ExitCode, StackError
 from stackgen.simulators.faults import KINDS
 
@@ -47,6 +47,7 @@ def up(
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Make the network that the spec names without asking.")
     ] = False,
+    group: Groups = None,
 ) -> None:
     """Render what changed, start the stack, wait until every service is healthy, make declared teams and keys.
 
@@ -57,7 +58,7 @@ def up(
 
     if fault and not simulate:
         raise typer.BadParameter("only stand-ins go wrong on request; add --simulate", param_hint="--fault")
-    stack = verbs.open_stack(file, out, simulate=simulate, faults=fault or ())
+    stack = verbs.open_stack(file, out, simulate=simulate, faults=fault or (), groups=group or ())
     files.require_untouched(stack.out, simulated=stack.plan.simulated)
     docker = runtime.connect()
     if simulate:
@@ -123,6 +124,7 @@ def _bring_up(stack: Stack, docker: Docker, *, timeout_seconds: float | None, ye
     with runtime.lock.turn(folder, timeout_seconds=timeout_seconds, say=console.say, file=file) as turn:
         rendered = _render(stack)
         _prepare(stack, docker, yes=yes)
+        _put_to_sleep(stack, docker)
         with console.progress(runtime.start_order(stack.plan)) as report:
             seconds = runtime.up(
                 stack.plan,
@@ -165,6 +167,20 @@ def _prepare(stack: Stack, docker: Docker, *, yes: bool) -> None:
         console.failure(refusal)
     if refusals:
         raise typer.Exit(ExitCode.PROBLEM)
+    for warning in runtime.disk.warnings(stack.plan, docker):
+        console.warn(warning)
+
+
+def _put_to_sleep(stack: Stack, docker: Docker) -> None:
+    """Remove what is of groups that sleep before anything starts: both together may not fit onto a card."""
+    from stackgen import runtime, verbs
+
+    services = verbs.still_awake(stack.plan, docker)
+    for name, group in services.items():
+        console.say(f"stopping {name}: its group `{group}` sleeps now …")
+    if services:
+        runtime.compose.remove(stack.out, [secret.name for secret in stack.plan.secrets], services)
+        console.say(f"removed {', '.join(services)}")
 
 
 def _interrupt(*_: object) -> None:

@@ -18,3 +18,7 @@ DEFAULT_FILE = Path("stack.yaml")
 Simulate = Annotated[
     bool, typer.Option("--simulate", help="The simulation beside the stack: stand-ins in the place of engines.")
 ]
+Groups = Annotated[
+    list[str] | None,
+    typer.Option("--group", metavar="NAME", help="Make this group of models active; one of each exclusion."),
+]

@@ -9,7 +9,7 @@ from stackgen.parts import Arg, Instance, Secret, SecretKind, ServedModel, Stora
 from stackgen.sources import Path, describe
 
 _HUB_ID = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*/)?[A-Za-z0-9_][A-Za-z0-9._-]*")
-HUGGINGFACE = Storage(name="huggingface", holds="model weights from the hub")
+HUGGINGFACE = Storage(name="huggingface", holds="model weights from the hub", weights_at="hub/models--{}")
 HF_TOKEN = Secret(name="HF_TOKEN", purpose="reads gated models from the hub", kind=SecretKind.OPTIONAL)
 
 

@@ -12,8 +12,10 @@ from typing import Literal
 from pydantic import Field
 
 from stackgen import facts
-from stackgen.engines import hub, memory
+from stackgen.engines import hub, memory, starting
 from stackgen.facts import Card
+from stackgen.memory import encoder
+from stackgen.memory.weights import weights_gib
 from stackgen.parts import (
     ENGINE_NETWORK,
     Arg,
@@ -38,7 +40,6 @@ API_KEY = Secret(name="INFINITY_API_KEY", purpose="lets the gateway in at Infini
 
 _ENDPOINTS = MappingProxyType({"embedding": "/embeddings", "rerank": "/rerank"})
 _DEFAULT_BATCH = 32
-_CUDA_CONTEXT_GIB = 0.5
 _WIDE_NUMBERS = 2
 """Activations on the processor are numbers of 32 bits; the estimate is for 16."""
 
@@ -75,22 +76,30 @@ def need(instance: Instance, _card: Card, tensor_parallel: int) -> Need | None:
     activation = _activation_gib(instance)
     if activation is None:
         return None
-    weights = 0.0
-    for served in instance.models:
-        known = facts.models()[served.model.source]
-        weights += memory.weights_gib(known, tensor_parallel) * (2 if served.value("options.dtype") == "float32" else 1)
+    known = [(served.known, served.value("options.dtype")) for served in instance.models if served.known]
+    weights = sum(weights_gib(model, tensor_parallel) * (2 if dtype == "float32" else 1) for model, dtype in known)
     return Need(
         weights_gib=weights,
         cache_gib=0.0,
-        overhead_gib=activation + _CUDA_CONTEXT_GIB,
-        why="largest batch of full-length texts, an estimate",
+        cache_wanted_gib=0.0,
+        overhead_gib=activation + encoder.CONTEXT_GIB,
+        why="largest batch of full-length texts",
+        estimates=("activations of a batch", *(text for model, _ in known for text in model.estimates)),
     )
+
+
+def refusal(instance: Instance, card: Card, _tensor_parallel: int) -> str | None:
+    """Why cards of a kind cannot run the models: number formats that they lack."""
+    formats = sorted({str(served.value("options.dtype")) for served in instance.models})
+    said = (facts.refused_dtype(card, form) or facts.refused_weights(card, form) for form in formats)
+    return next(filter(None, said), None)
 
 
 def services(instance: Instance) -> tuple[Service, ...]:
     """The server. Its command is what follows `infinity_emb` in the image's entrypoint."""
     mounts = (Mount(storage=hub.HUGGINGFACE, target="/app/.cache/huggingface"),) if hub.needs_hub(instance) else ()
     locks = facts.locks(instance.image.family)
+    start = starting.with_weights(instance)
     batches = 0.0 if instance.on_gpu else _WIDE_NUMBERS * (_activation_gib(instance) or 0.0)
     return (
         Service(
@@ -112,7 +121,9 @@ def services(instance: Instance) -> tuple[Service, ...]:
             health=Health(
                 command=("curl", "-fsS", "-o", "/dev/null", "--max-time", "5", f"http://127.0.0.1:{PORT}/health")
             ),
-            start_budget_seconds=max(served.model.start_seconds or 600 for served in instance.models),
+            start_budget_seconds=start.seconds,
+            start_budget_path=start.path,
+            start_budget_why=start.why,
             networks=(ENGINE_NETWORK,),
             gpus=instance.gpus,
             metrics=Metrics(path="/metrics", port=PORT),
@@ -144,7 +155,7 @@ def routes(instance: Instance) -> tuple[Route, ...]:
 
 def _quirks(served: ServedModel, modality: str, *, alone: bool) -> Quirks:
     """A process with one model answers for it whatever name it is asked by (Infinity 0.0.77)."""
-    known = facts.models().get(served.model.source)
+    known = served.known
     size = known.hidden_size if known and modality == "embedding" else 0
     return Quirks(catalogued=known is not None, size=size, any_name=alone)
 
@@ -153,11 +164,10 @@ def _activation_gib(instance: Instance) -> float | None:
     """The largest batch of the hungriest model; None where the catalogue does not know one of the models."""
     largest = 0.0
     for served in instance.models:
-        known = facts.models().get(served.model.source)
-        if known is None:
+        if served.known is None:
             return None
-        batched_tokens = served.value("options.batch_size") * known.longest_context
-        largest = max(largest, memory.encoder_activation_gib(known, batched_tokens))
+        texts = served.value("options.batch_size")
+        largest = max(largest, encoder.batch_gib(served.known, texts, served.known.longest_context))
     return largest
 
 
@@ -208,8 +218,13 @@ ENGINE = Engine(
     process_options=frozenset(),
     fetches=False,
     memory_share="",
+    savings=MappingProxyType({"batch_size": (16, 8, 4, 2, 1)}),
     complaints=hub.source_complaints,
     need=need,
+    holds=memory.holds_nothing,
+    refusal=refusal,
+    budget=memory.takes_what_it_needs,
+    usual=memory.leaves_all_unsaid,
     services=services,
     routes=routes,
 )

@@ -1,55 +1,38 @@
-"""Arithmetic of memory that engines share: of cards, all results GiB on one card, and of the host.
-
-The formulas and constants are those with which logged vLLM starts were recomputed; each names its evidence.
-"""
+"""Memory of the host that engines share: what an engine may take of it."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from stackgen import facts as known
-from stackgen.facts import ModelFacts
+from stackgen.facts import Card
 from stackgen.parts import Instance, Limits
-
-GIB = 2**30
 
 _COPIES_ON_CARDS = 2
 _COPIES_ON_PROCESSOR = 4
 _UNKNOWN_GIB = 512.0
 
 
-def weights_gib(facts: ModelFacts, tensor_parallel: int) -> float:
-    """Weights on each of the cards that share them."""
-    return facts.weights_gib / tensor_parallel
+def holds_nothing(_instance: Instance, _card: Card, _tensor_parallel: int, _cache_gib: float) -> None:
+    """Of engines without a cache that requests share: encoders read a text at once, speech is worked on as it comes."""
+    return
 
 
-def attention_cache_gib(facts: ModelFacts, tokens: int, bytes_per_number: float, tensor_parallel: int) -> float:
-    """Keys and values of `tokens` tokens where all layers attend alike.
-
-    Two numbers (key, value) per layer, head and dimension; heads are repeated where there are more cards than heads.
-    """
-    heads = max(1, facts.kv_heads // tensor_parallel)
-    return 2 * facts.layers * heads * facts.head_dim * bytes_per_number * tokens / GIB
+def refuses_nothing(_instance: Instance, _card: Card, _tensor_parallel: int) -> None:
+    """Of engines that run on every card of their image, and unpack every number format themselves."""
+    return
 
 
-def forward_gib(facts: ModelFacts, batched_tokens: int, tensor_parallel: int) -> float:
-    """Peak of activations in one forward pass, 16-bit numbers: hidden states and the widest layer between them."""
-    if facts.experts_per_token:
-        width = 4 * facts.hidden_size + facts.experts_per_token * (
-            facts.hidden_size + 3 * facts.moe_intermediate_size / tensor_parallel
-        )
-    else:
-        width = 4 * facts.hidden_size + 3 * facts.intermediate_size / tensor_parallel
-    return 2 * batched_tokens * width / GIB
+def takes_what_it_needs(_instance: Instance, _share: float, _cache_gib: float | None) -> Mapping[str, Any]:
+    """Of engines that cannot be told how much to take."""
+    return {}
 
 
-def encoder_activation_gib(facts: ModelFacts, batched_tokens: int) -> float:
-    """Peak of activations of an encoder.
-
-    133 bytes per token and hidden unit: derived from bge-m3 (hidden 1024), 2.6 GiB in all for one input of 8,192
-    tokens, less 1.06 GiB of weights and 0.5 GiB of CUDA context. One row, so an estimate.
-    """
-    return 133 * batched_tokens * facts.hidden_size / GIB
+def leaves_all_unsaid(_instance: Instance, _card: Card) -> Mapping[str, Any]:
+    """Of engines whose options may all be left out."""
+    return {}
 
 
 def host_limits(instance: Instance, reserved_gib: float | None = 0.0) -> Limits:
@@ -76,8 +59,7 @@ def host_limits(instance: Instance, reserved_gib: float | None = 0.0) -> Limits:
 
 
 def _weights_on_host_gib(instance: Instance) -> float:
-    catalogue = known.models()
-    models = [catalogue.get(served.model.source) for served in instance.models]
+    models = [served.known for served in instance.models]
     if None in models:
         return _COPIES_ON_CARDS * sum(gpu.card.visible_gib for gpu in instance.gpus) or _UNKNOWN_GIB
     copies = _COPIES_ON_CARDS if instance.on_gpu else _COPIES_ON_PROCESSOR

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
 from stackgen import facts
-from stackgen.engines import fetch, memory
-from stackgen.facts import Card
+from stackgen.engines import fetch, memory, starting
+from stackgen.facts import Card, ModelFacts
+from stackgen.memory import GIB, llama_cpp
 from stackgen.parts import (
     ENGINE_NETWORK,
     Arg,
     Engine,
     Health,
+    Held,
     Instance,
     Mount,
     Need,
@@ -36,7 +39,7 @@ from stackgen.sources import Path, describe
 from stackgen.spec import Strict
 
 PORT = 11434
-MODELS = Storage(name="ollama-models", holds="Ollama's models")
+MODELS = Storage(name="ollama-models", holds="Ollama's models", weights_at="")
 
 _ENDPOINTS = MappingProxyType({"chat": "/api/chat", "vision": "/api/chat", "embedding": "/api/embed"})
 _PROVIDERS = MappingProxyType({"chat": "ollama_chat", "vision": "ollama_chat", "embedding": "ollama"})
@@ -44,9 +47,7 @@ _OPENAI_ENDPOINTS = MappingProxyType(
     {"chat": "/v1/chat/completions", "vision": "/v1/chat/completions", "embedding": "/v1/embeddings"}
 )
 _CONTEXT = 4096
-_CACHE_BYTES = MappingProxyType({"f16": 2.0, "q8_0": 1.0625, "q4_0": 0.5625})
-"""Bytes of a number in the cache, scales of its blocks of 32 numbers included."""
-_PROCESS_GIB, _GRAPH_GIB = 0.5, 0.5
+_START_SECONDS = 120
 
 _NAME = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._-]*((:[0-9]{1,5})?(/[A-Za-z0-9_][A-Za-z0-9._-]*){1,3})?(:[A-Za-z0-9_][A-Za-z0-9._-]*)?"
@@ -83,7 +84,7 @@ _VARIABLES: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("max_loaded_models", "OLLAMA_MAX_LOADED_MODELS", str),
     ("kv_cache_type", "OLLAMA_KV_CACHE_TYPE", str),
     ("flash_attention", "OLLAMA_FLASH_ATTENTION", lambda value: str(int(value))),
-    ("gpu_overhead_gib", "OLLAMA_GPU_OVERHEAD", lambda value: str(int(value * memory.GIB))),
+    ("gpu_overhead_gib", "OLLAMA_GPU_OVERHEAD", lambda value: str(int(value * GIB))),
 )
 """Options of the process, the variables that carry them, and how these spell a value."""
 
@@ -91,26 +92,39 @@ _VARIABLES: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 def need(instance: Instance, _card: Card, tensor_parallel: int) -> Need | None:
     """Memory of the models that are loaded together, the largest ones: file, cache of all slots, graph; and one process.
 
-    need = file + cache + graph (0.5 GiB) for each model + 0.5 GiB of CUDA context; logged starts of llama3.2:3b, mistral:7b
-    and qwen2:7b lie within 0.1 to 0.5 GiB of it.
+    Several cards share the layers of a model; each of them has a process's context and a graph.
 
     Returns:
         None where the catalogue does not know one of the models.
     """
-    loaded = _loaded_gib(instance)
+    loaded = _loaded(instance)
     if loaded is None:
         return None
+    cache = sum(each.cache_gib for each in loaded) / tensor_parallel
     return Need(
-        weights_gib=sum(weights for weights, _ in loaded) / tensor_parallel,
-        cache_gib=sum(cache for _, cache in loaded) / tensor_parallel,
-        overhead_gib=_PROCESS_GIB + _GRAPH_GIB * len(loaded),
+        weights_gib=sum(each.model.weights_gib for each in loaded) / tensor_parallel,
+        cache_gib=cache,
+        cache_wanted_gib=cache,
+        overhead_gib=llama_cpp.CONTEXT_GIB + sum(each.graph_gib for each in loaded),
         why=f"{len(loaded)} loaded at the same time, {_slots(instance)} slots each",
+        estimates=("compute graph", *(text for each in loaded for text in each.model.estimates)),
     )
+
+
+def holds(instance: Instance, _card: Card, tensor_parallel: int, cache_gib: float) -> Held | None:
+    """Requests of full length, where one model alone has the cache; tokens too, where all its layers keep every token."""
+    loaded = _loaded(instance)
+    if loaded is None or len(loaded) != 1 or not loaded[0].cache_gib:
+        return None
+    requests = cache_gib * tensor_parallel / loaded[0].cache_gib * _slots(instance)
+    mixed = loaded[0].model.window_layers or loaded[0].model.linear_layers
+    return Held(tokens=None if mixed else int(requests * loaded[0].context), requests=requests)
 
 
 def services(instance: Instance) -> tuple[Service, ...]:
     """The server, and the job that fetches its models."""
     locks = facts.locks(instance.image.family)
+    start = starting.without_weights(instance, _START_SECONDS)
     server = Service(
         name=instance.name,
         image=instance.image,
@@ -119,7 +133,9 @@ def services(instance: Instance) -> tuple[Service, ...]:
         ports=(Port(container=PORT),),
         mounts=(Mount(storage=MODELS, target="/root/.ollama"),),
         health=Health(command=("ollama", "list")),
-        start_budget_seconds=max(served.model.start_seconds or 120 for served in instance.models),
+        start_budget_seconds=start.seconds,
+        start_budget_path=start.path,
+        start_budget_why=start.why,
         networks=(ENGINE_NETWORK,),
         gpus=instance.gpus,
         scratch=locks.writable(on_cards=instance.on_gpu),
@@ -156,7 +172,7 @@ def routes(instance: Instance) -> tuple[Route, ...]:
 
 
 def _quirks(served: ServedModel, modality: str) -> Quirks:
-    known = facts.models().get(served.model.source)
+    known = served.known
     return Quirks(
         tools=bool(served.model.tools),
         reasoning=bool(served.model.reasoning),
@@ -199,22 +215,43 @@ def _environment(instance: Instance) -> dict[str, Arg]:
     return variables
 
 
-def _loaded_gib(instance: Instance) -> list[tuple[float, float]] | None:
-    """Weights and cache of the models that are loaded together, the largest ones; None where one is not known."""
-    number_bytes = _CACHE_BYTES[_process_option(instance, "kv_cache_type") or "f16"]
-    sizes: list[tuple[float, float]] = []
+@dataclass(frozen=True, kw_only=True)
+class _Loaded:
+    """One loaded model, counted over all cards together."""
+
+    model: ModelFacts
+    context: int
+    cache_gib: float
+    graph_gib: float
+
+    @property
+    def total_gib(self) -> float:
+        return self.model.weights_gib + self.cache_gib + self.graph_gib
+
+
+def _loaded(instance: Instance) -> list[_Loaded] | None:
+    """The models that are loaded together, the largest ones; None where one is not known."""
+    number_bytes = facts.cache_number_bytes(_process_option(instance, "kv_cache_type") or "f16") or 2
+    fast = _process_option(instance, "flash_attention") is not False
+    found: list[_Loaded] = []
     for served in {served.model.source: served for served in instance.models}.values():
-        known = facts.models().get(served.model.source)
-        if known is None:
+        if served.known is None:
             return None
-        tokens = (served.model.context or _CONTEXT) * _slots(instance)
-        cache = memory.attention_cache_gib(known, tokens, number_bytes, 1) if known.kv_heads else 0.0
-        sizes.append((known.weights_gib, cache))
-    return sorted(sizes, key=sum, reverse=True)[: _process_option(instance, "max_loaded_models") or len(sizes)]
+        context = served.model.context or _CONTEXT
+        found.append(
+            _Loaded(
+                model=served.known,
+                context=context,
+                cache_gib=llama_cpp.cache_gib(served.known, context, _slots(instance), number_bytes),
+                graph_gib=llama_cpp.graph_gib(served.known, context, flash_attention=fast),
+            )
+        )
+    found.sort(key=lambda each: each.total_gib, reverse=True)
+    return found[: _process_option(instance, "max_loaded_models") or len(found)]
 
 
 def _loaded_cache_gib(instance: Instance) -> float:
-    return sum(cache for _, cache in _loaded_gib(instance) or ())
+    return sum(each.cache_gib for each in _loaded(instance) or ())
 
 
 def _slots(instance: Instance) -> int:
@@ -248,8 +285,13 @@ ENGINE = Engine(
     process_options=frozenset(Options.model_fields),
     fetches=True,
     memory_share="",
+    savings=MappingProxyType({"max_loaded_models": (2, 1), "kv_cache_type": ("q8_0", "q4_0")}),
     complaints=complaints,
     need=need,
+    holds=holds,
+    refusal=memory.refuses_nothing,
+    budget=memory.takes_what_it_needs,
+    usual=memory.leaves_all_unsaid,
     services=services,
     routes=routes,
 )

@@ -14,8 +14,9 @@ from typing import Literal
 from pydantic import Field
 
 from stackgen import facts
-from stackgen.engines import fetch, hub, memory
+from stackgen.engines import fetch, hub, memory, starting
 from stackgen.facts import Card
+from stackgen.memory import speech
 from stackgen.parts import (
     ENGINE_NETWORK,
     Arg,
@@ -38,12 +39,16 @@ from stackgen.spec import Strict, Word
 
 PORT = 8000
 API_KEY = Secret(name="SPEACHES_API_KEY", purpose="lets the gateway in at Speaches", prefix="sk-")
-MODELS = Storage(name="speaches-models", holds="speech models from the hub, owned by user 1000", owner=1000)
+MODELS = Storage(
+    name="speaches-models",
+    holds="speech models from the hub, owned by user 1000",
+    owner=1000,
+    weights_at="models--{}",
+)
 
 _ENDPOINTS = MappingProxyType({"transcription": "/v1/audio/transcriptions", "speech": "/v1/audio/speech"})
+_START_SECONDS = 300
 _OPEN_HEALTH_SINCE = (0, 9)
-_WORKING_GIB = 1.5
-"""Beside the weights, CUDA context included: logged whisper large-v3, turbo and distil took 0.94 to 1.54 GiB."""
 _PIPER = re.compile(r"piper-([a-z]{2})_[A-Z]{2}-([A-Za-z0-9_]+)-")
 _KOKORO_VOICE = "af_heart"
 _KOKORO_LANGUAGES = MappingProxyType(
@@ -73,25 +78,35 @@ def complaints(served: ServedModel) -> Iterator[tuple[Path, str, str]]:
     return hub.source_complaints(served, folders=False)
 
 
-def need(instance: Instance, _card: Card, tensor_parallel: int) -> Need | None:
+def need(instance: Instance, _card: Card, _tensor_parallel: int) -> Need | None:
     """Memory of all models loaded, and what transcription works in.
 
     Returns:
         None where the catalogue does not know one of the models.
     """
-    weights = 0.0
-    for served in instance.models:
-        known = facts.models().get(served.model.source)
-        if known is None:
-            return None
-        halved = served.value("options.compute_type") in {"int8", "int8_float16"}
-        weights += memory.weights_gib(known, tensor_parallel) / (2 if halved else 1)
-    return Need(weights_gib=weights, cache_gib=0.0, overhead_gib=_WORKING_GIB, why="all models loaded, an estimate")
+    known = [(served.known, str(served.value("options.compute_type"))) for served in instance.models if served.known]
+    if len(known) < len(instance.models):
+        return None
+    return Need(
+        weights_gib=sum(speech.weights_gib(model, compute_type) for model, compute_type in known),
+        cache_gib=0.0,
+        cache_wanted_gib=0.0,
+        overhead_gib=speech.working_gib(),
+        why="all models loaded",
+        estimates=("what speech works in", *(text for model, _ in known for text in model.estimates)),
+    )
+
+
+def refusal(instance: Instance, card: Card, _tensor_parallel: int) -> str | None:
+    """Why cards of a kind cannot run the models: number formats that they lack."""
+    types = sorted({str(served.value("options.compute_type")) for served in instance.models})
+    return next(filter(None, (facts.refused_dtype(card, compute_type) for compute_type in types)), None)
 
 
 def services(instance: Instance) -> tuple[Service, ...]:
     """The server, and the job that fetches its models."""
     locks = facts.locks(instance.image.family)
+    start = starting.without_weights(instance, _START_SECONDS)
     server = Service(
         name=instance.name,
         image=instance.image,
@@ -100,7 +115,9 @@ def services(instance: Instance) -> tuple[Service, ...]:
         ports=(Port(container=PORT),),
         mounts=(Mount(storage=MODELS, target="/home/ubuntu/.cache/huggingface/hub"),),
         health=_health(instance),
-        start_budget_seconds=max(served.model.start_seconds or 300 for served in instance.models),
+        start_budget_seconds=start.seconds,
+        start_budget_path=start.path,
+        start_budget_why=start.why,
         networks=(ENGINE_NETWORK,),
         gpus=instance.gpus,
         scratch=locks.writable(on_cards=instance.on_gpu),
@@ -201,8 +218,13 @@ ENGINE = Engine(
     process_options=frozenset({"compute_type", "keep_loaded_seconds"}),
     fetches=True,
     memory_share="",
+    savings=MappingProxyType({"compute_type": ("int8",)}),
     complaints=complaints,
     need=need,
+    holds=memory.holds_nothing,
+    refusal=refusal,
+    budget=memory.takes_what_it_needs,
+    usual=memory.leaves_all_unsaid,
     services=services,
     routes=routes,
 )

@@ -19,6 +19,8 @@ from stackgen.parts import Quirks
 _ANY_VOICE = "alloy"
 """The field is required; engines with one voice ignore it or know OpenAI's names."""
 _RATE = 8000
+_PERIOD = 200
+"""Samples after which a tone of 440 Hz is where it began."""
 _SECONDS_A_LETTER = (0.02, 0.25)
 """Shortest and longest; people speak 12 to 18 letters a second."""
 _LETTERS_IN_A_SIGN = 3
@@ -57,8 +59,9 @@ def misfit(reply: Reply, asked: Asked) -> str | None:
 
 
 def _wav(sample: Callable[[int], float], *, seconds: float = 1.5, streamed: bool = False) -> bytes:
-    """A recording of 16 bits; who streams it knows no sizes yet."""
-    numbers = array.array("h", (int(sample(at) * 2**15) for at in range(int(seconds * _RATE))))
+    """A recording of 16 bits of one period again and again; who streams it knows no sizes yet."""
+    period = array.array("h", (int(sample(at) * 2**15) for at in range(_PERIOD)))
+    numbers = period * int(seconds * _RATE / _PERIOD)
     if sys.byteorder == "big":
         numbers.byteswap()
     content = numbers.tobytes()

@@ -6,7 +6,7 @@ Fields for later dialects (host, replicas, metrics, exposure) are here from the 
 from __future__ import annotations
 
 from stackgen.parts.engine import Engine, flag_args
-from stackgen.parts.served import Instance, Need, Quirks, Route, ServedModel
+from stackgen.parts.served import Held, Instance, Need, Quirks, Route, ServedModel
 from stackgen.parts.service import (
     CLIENT_NETWORK,
     DATA_NETWORK,
@@ -18,6 +18,7 @@ from stackgen.parts.service import (
     Dependency,
     Exposure,
     Gpu,
+    Group,
     Health,
     Limits,
     Metrics,
@@ -29,6 +30,7 @@ from stackgen.parts.service import (
     host_port,
     host_url,
     service_url,
+    together,
 )
 from stackgen.parts.values import Arg, Image, Joined, Secret, SecretKind, Value, secrets_of
 
@@ -45,7 +47,9 @@ __all__ = [
     "Engine",
     "Exposure",
     "Gpu",
+    "Group",
     "Health",
+    "Held",
     "Image",
     "Instance",
     "Joined",
@@ -68,4 +72,5 @@ __all__ = [
     "host_url",
     "secrets_of",
     "service_url",
+    "together",
 ]

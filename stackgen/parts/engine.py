@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel
 
 from stackgen.facts import Card
-from stackgen.parts.served import Instance, Need, Route, ServedModel
+from stackgen.parts.served import Held, Instance, Need, Route, ServedModel
 from stackgen.parts.service import Service
 from stackgen.parts.values import Arg, Secret
 from stackgen.sources import Path
@@ -46,9 +47,20 @@ class Engine:
     """Whether a job fetches its models after it started."""
     memory_share: str
     """Option that holds the share of a card which the engine takes at once when it starts; empty where it takes what it needs."""
+    savings: Mapping[str, tuple[Any, ...]]
+    """Options by which it takes less memory, each with values that take less and less; what to try first stands first."""
     complaints: Callable[[ServedModel], Iterator[tuple[Path, str, str]]]
     """What only the engine knows to be wrong with a model: path below the model, message, hint."""
     need: Callable[[Instance, Card, int], Need | None]
+    """GPU memory on each of so many cards of a kind; None where the catalogue does not know a model."""
+    holds: Callable[[Instance, Card, int, float], Held | None]
+    """What a cache of so many GiB on each card holds; None where there is no cache to speak of, or nobody knows."""
+    refusal: Callable[[Instance, Card, int], str | None]
+    """Why so many cards of a kind cannot run it, whatever their memory."""
+    budget: Callable[[Instance, float, float | None], Mapping[str, Any]]
+    """Options that make it keep to a share of its cards, and on cards with neighbours to a cache of so many GiB on each."""
+    usual: Callable[[Instance, Card], Mapping[str, Any]]
+    """Options that are always written: what it would take by itself on such cards, and another release would not."""
     services: Callable[[Instance], tuple[Service, ...]]
     routes: Callable[[Instance], tuple[Route, ...]]
 
@@ -63,8 +75,9 @@ def flag_args(flags: Mapping[str, str], served: ServedModel) -> Iterator[Arg]:
         path = served.path if setting == "id" else (*served.path, *setting.split("."))
         if value is None:
             continue
+        why = served.derived.get(setting, _BY_DEFAULT)
         if isinstance(value, bool):
-            yield Arg(value=flag if value else flag.replace("--", "--no-", 1), path=path, why=_BY_DEFAULT)
+            yield Arg(value=flag if value else flag.replace("--", "--no-", 1), path=path, why=why)
             continue
         yield Arg(value=flag)
-        yield Arg(value=str(value), path=path, why=_BY_DEFAULT)
+        yield Arg(value=str(value), path=path, why=why)

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from stackgen.parts.service import THIS_HOST, Gpu, service_url
+from stackgen.facts import ModelFacts
+from stackgen.parts.service import THIS_HOST, Gpu, Group, service_url
 from stackgen.parts.values import Image, Secret, Value
 from stackgen.sources import Path
 from stackgen.spec import Model
@@ -21,6 +22,10 @@ class ServedModel:
     id: str
     model: Model
     options: BaseModel
+    known: ModelFacts | None
+    """What the catalogue knows of its source; None where it does not know it."""
+    derived: Mapping[str, str] = field(default_factory=dict)
+    """Settings that nobody wrote and the planner chose, each with its why."""
 
     @property
     def public_names(self) -> tuple[str, ...]:
@@ -57,7 +62,9 @@ class Instance:
     gpus: tuple[Gpu, ...] = ()
     tensor_parallel: int = 1
     after: tuple[str, ...] = ()
-    """Instances on the same card that start first."""
+    """Instances on the same card that start first: those that always run, and those of its own group."""
+    group: Group | None = None
+    """None where it always runs."""
     host: str = THIS_HOST
     replica: int = 0
     python: Image | None = None
@@ -75,13 +82,40 @@ class Need:
 
     weights_gib: float
     cache_gib: float
+    """Of one request of full length: with less the engine does not start."""
     overhead_gib: float
     why: str
+    cache_wanted_gib: float = 0.0
+    """Of as many requests of full length as are to be answered at the same time."""
+    cache_written_gib: float | None = None
+    """What somebody wrote: exactly so much is taken."""
+    outside_gib: float = 0.0
+    """Taken beside the share that the engine budgets for itself."""
+    estimates: tuple[str, ...] = ()
+    """What of it rests on an estimate, in words."""
 
     @property
     def total_gib(self) -> float:
-        """Everything together."""
-        return self.weights_gib + self.cache_gib + self.overhead_gib
+        """What must be there, without what is taken outside."""
+        cache = self.cache_gib if self.cache_written_gib is None else self.cache_written_gib
+        return self.weights_gib + cache + self.overhead_gib
+
+    @property
+    def wanted_gib(self) -> float:
+        """What serves everything that is asked for, without what is taken outside."""
+        if self.cache_written_gib is not None:
+            return self.total_gib
+        return self.weights_gib + max(self.cache_gib, self.cache_wanted_gib) + self.overhead_gib
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What a cache holds."""
+
+    tokens: int | None
+    """None where requests of different lengths fill it differently."""
+    requests: float
+    """Of full length, at the same time."""
 
 
 @dataclass(frozen=True, kw_only=True)

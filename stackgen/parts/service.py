@@ -51,6 +51,11 @@ class Storage:
     holds: str
     shared: bool = True
     size_estimate_gib: float | None = None
+    """Beside weights."""
+    weights_at: str | None = None
+    """Where the files of a model lie in it: `{}` is its source with `--` for `/`; empty where nobody can tell by the source
+    alone, None where it holds no weights.
+    """
     owner: int = 0
     """Number of the user who writes it; a folder of the host must be that user's."""
 
@@ -153,6 +158,22 @@ class Gpu:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Group:
+    """Models that start and stop together. Of the groups of one exclusion, one is active."""
+
+    name: str
+    exclusion: str
+    models: tuple[str, ...]
+    """Their ids."""
+    active: bool
+
+
+def together(one: Group | None, other: Group | None) -> bool:
+    """Whether members of two groups can be active at once; None is the group of what always runs."""
+    return one is None or other is None or one.name == other.name or one.exclusion != other.exclusion
+
+
+@dataclass(frozen=True, kw_only=True)
 class Service:
     """One container, in no dialect."""
 
@@ -162,6 +183,9 @@ class Service:
     health: Health | None
     start_budget_seconds: int
     limits: Limits
+    start_budget_path: Path = ()
+    """Who wrote the time for its start, in the merged spec; empty where nobody did."""
+    start_budget_why: str = ""
     command: tuple[Arg, ...] = ()
     environment: Mapping[str, Arg] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
@@ -187,7 +211,9 @@ class Service:
     job: bool = False
     """Whether it does its work once and ends, instead of going on."""
     dormant: bool = False
-    """Whether it is started only by whoever asks for it by name."""
+    """Whether it is started only by whoever asks for it by name, or by another choice of groups."""
+    group: Group | None = None
+    """None where it always runs."""
     build: Build | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
     """Keys in the words of Compose that are laid over the rendered ones, last."""
@@ -200,6 +226,11 @@ class Service:
     def may_end(self) -> bool:
         """Whether it is all right when it has ended well: a job, or one that somebody asked for by name."""
         return self.job or self.dormant
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether its group is not the active one of its exclusion: then it must not even have a container."""
+        return self.group is not None and not self.group.active
 
     @property
     def image_reference(self) -> str:

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from stackgen import backing, facts
+from stackgen import backing
 from stackgen.engines import ENGINES
 from stackgen.errors import Problem
-from stackgen.parts import Engine, Gpu, Image, Instance, Route, Secret, Service, service_url
-from stackgen.plan import cards, checks, deployments, gateway, grouping, model_checks, names, secrets, warnings
+from stackgen.parts import Engine, Gpu, Group, Image, Instance, Route, Secret, Service, service_url
+from stackgen.plan import (
+    card_checks,
+    cards,
+    checks,
+    deployments,
+    disk,
+    fit_problems,
+    gateway,
+    grouping,
+    groups,
+    model_checks,
+    names,
+    secrets,
+    warnings,
+)
+from stackgen.plan.arrangement import arrange
+from stackgen.plan.bench import Bench
 from stackgen.plan.deployments import Deployment
+from stackgen.plan.disk import Disk, StorageSpace
+from stackgen.plan.filling import filled, spec_with
+from stackgen.plan.measured import engines_with
 from stackgen.plan.model import CardPlan, CardUse, Plan, command
 from stackgen.plan.raw import Reader
 from stackgen.plan.service_checks import Services
@@ -25,8 +44,10 @@ __all__ = [
     "CardPlan",
     "CardUse",
     "Deployment",
+    "Disk",
     "Plan",
     "StandIns",
+    "StorageSpace",
     "as_json",
     "as_text",
     "command",
@@ -37,12 +58,16 @@ __all__ = [
 ]
 
 
-def make(loaded: Loaded, engines: Mapping[str, Engine] = ENGINES) -> Plan:
+def make(
+    loaded: Loaded, engines: Mapping[str, Engine] = ENGINES, *, active: Sequence[str] = (), suggest: bool = True
+) -> Plan:
     """Decide everything.
 
     Args:
         loaded: what was read, with the problems found so far.
         engines: the engines there are; tests pass their own.
+        active: names of the groups that are to be active; of an exclusion of which none is named, it is the first one.
+        suggest: whether changes are tried where something does not fit.
 
     Raises:
         SpecError: every problem of the spec and its profiles, those found while reading included.
@@ -51,20 +76,29 @@ def make(loaded: Loaded, engines: Mapping[str, Engine] = ENGINES) -> Plan:
     spec = loaded.spec
     if spec is None:
         raise loaded.failure(problems)
+    engines = engines_with(engines, loaded.catalogue.measured)
     problems += checks.profile_problems(loaded, engines)
-    problems += checks.gpu_problems(loaded, spec)
+    problems += card_checks.gpu_problems(loaded, spec)
     problems += checks.model_problems(loaded, spec, engines)
     problems += names.problems(loaded, spec)
     problems += deployments.endpoint_problems(loaded, spec)
     problems += deployments.generation_problems(loaded, spec)
     problems += gateway.problems(loaded, spec)
+    problems += groups.problems(loaded, spec, active)
+    turns = groups.of_spec(spec, active)
     served = grouping.served_models(loaded, spec, engines, problems)
-    found = grouping.in_start_order(grouping.instances(loaded, spec, engines, served, problems), engines)
+    gpus, of_models = _inventory(loaded, spec), groups.by_model(turns)
+    units = filled(grouping.units(loaded, spec, engines, served, of_models, problems), gpus, engines)
+    problems += groups.sharing_problems(loaded, [unit.instance for unit in units], of_models)
+    arrangement = arrange(units, gpus, engines)
+    if len(gpus) == len(spec.gpus):  # cards that nobody knows were told, and nothing can be said of what fits on them
+        problems += fit_problems.problems(loaded, arrangement, Bench(units, gpus, engines, loaded.catalogue, suggest))
+    found = grouping.in_start_order(arrangement.instances, engines)
     for instance in found:
         problems += _instance_problems(loaded, instance, engines[instance.engine])
-    plans = cards.card_plans(found, _inventory(spec), engines)
-    problems += cards.memory_problems(loaded, plans, found, engines)
-    plan = _plan(loaded, spec, found, plans, _images(loaded, spec, found, engines, problems), engines, problems)
+    spec, layout = spec_with(spec, found), cards.layout(arrangement, gpus, engines)
+    images = _images(loaded, spec, found, engines, problems)
+    plan = _plan(loaded, spec, turns, found, layout, images, engines, problems)
     if problems:
         raise loaded.failure(dict.fromkeys(problems))
     return plan
@@ -73,8 +107,9 @@ def make(loaded: Loaded, engines: Mapping[str, Engine] = ENGINES) -> Plan:
 def _plan(
     loaded: Loaded,
     spec: Spec,
+    turns: tuple[Group, ...],
     found: list[Instance],
-    plans: list[CardPlan],
+    layout: cards.Layout,
     images: Mapping[str, Image],
     engines: Mapping[str, Engine],
     problems: list[Problem],
@@ -94,7 +129,7 @@ def _plan(
     services = _finished(shop, [*services, *shop.extra()], spec)
     used = _used(spec, services, known)
     problems += _service_problems(loaded, spec, found, services, known, used)
-    return Plan(
+    whole = Plan(
         name=spec.name,
         spec_file=loaded.file,
         profiles=spec.profiles,
@@ -108,10 +143,14 @@ def _plan(
         network=spec.network,
         places=spec.storage,
         secrets=tuple(used[name] for name in sorted(used)),
-        cards=tuple(plans),
-        warnings=tuple(warnings.of_stack(found, plans, spec, services)),
+        cards=layout.cards,
+        memory=layout.memory,
+        disk=disk.of_stack(services, found),
+        warnings=tuple(warnings.of_stack(found, layout.cards, spec, services)),
         origins=loaded.merged.origins,
+        groups=turns,
     )
+    return groups.with_sleepers(whole) if turns else whole
 
 
 def _all_routes(
@@ -176,10 +215,10 @@ def _used(spec: Spec, services: list[Service], known: Mapping[str, Secret]) -> d
     return found
 
 
-def _inventory(spec: Spec) -> list[Gpu]:
-    known = facts.cards()
+def _inventory(loaded: Loaded, spec: Spec) -> list[Gpu]:
+    known = loaded.catalogue.cards
     return [
-        Gpu(id=identifier, card=known[gpu.card], device=checks.device_of(gpu))
+        Gpu(id=identifier, card=known[gpu.card], device=card_checks.device_of(gpu))
         for identifier, gpu in spec.gpus.items()
         if gpu.card in known
     ]

@@ -10,8 +10,9 @@ from stackgen import backing, facts
 from stackgen.errors import Place, Problem
 from stackgen.modalities import MODALITIES
 from stackgen.parts import Engine, Instance, secrets_of
+from stackgen.plan import card_checks
 from stackgen.sources import Loaded, Path, describe, findings, nearest, printable
-from stackgen.spec import Gpu, Model, Spec
+from stackgen.spec import Model, Spec
 
 PYTHON_FAMILY = "python"
 """Image that jobs run in which fetch models."""
@@ -42,37 +43,6 @@ def profile_problems(loaded: Loaded, engines: Mapping[str, Engine]) -> Iterator[
                 )[1]
 
 
-def gpu_problems(loaded: Loaded, spec: Spec) -> Iterator[Problem]:
-    """Cards that are known, and devices that can be told apart."""
-    known = facts.cards()
-    devices: dict[str, str] = {}
-    for identifier, gpu in spec.gpus.items():
-        path: Path = ("gpus", identifier)
-        if gpu.card not in known:
-            yield Problem(
-                loaded.place((*path, "card")), f"there is no card {describe(gpu.card)}", nearest(gpu.card, known)
-            )
-        if gpu.uuid is not None and gpu.index is not None:
-            yield Problem(
-                loaded.place((*path, "index")), "a card has `uuid` or `index`, not both", "keep `uuid`, it is stable"
-            )
-        if gpu.uuid is None and gpu.index is None and len(spec.gpus) > 1:
-            hint = "add `uuid:` (from `nvidia-smi -L`) or `index:`"
-            yield Problem(
-                loaded.place(path, of_key=True), f"which of the {len(spec.gpus)} cards is `{identifier}`?", hint
-            )
-        device = device_of(gpu)
-        if device in devices:
-            message = f"`{identifier}` and `{devices[device]}` are the same device {device}"
-            yield Problem(loaded.place(path, of_key=True), message, "give each card its own uuid or index")
-        devices.setdefault(device, identifier)
-
-
-def device_of(gpu: Gpu) -> str:
-    """What Docker calls the card."""
-    return gpu.uuid or str(gpu.index or 0)
-
-
 def model_problems(loaded: Loaded, spec: Spec, engines: Mapping[str, Engine]) -> Iterator[Problem]:
     """Each model by itself."""
     if not loaded.document.data.get("models") and not loaded.document.data.get("endpoints"):
@@ -87,7 +57,7 @@ def model_problems(loaded: Loaded, spec: Spec, engines: Mapping[str, Engine]) ->
         else:
             yield from _modality_problems(loaded, path, model, engine)
             yield from _field_problems(loaded, path, model, engine)
-        yield from _gpu_choice_problems(loaded, path, model, engine)
+        yield from card_checks.choice_problems(loaded, path, model, engine)
 
 
 def _modality_problems(loaded: Loaded, path: Path, model: Model, engine: Engine) -> Iterator[Problem]:
@@ -120,46 +90,6 @@ def _field_problems(loaded: Loaded, path: Path, model: Model, engine: Engine) ->
     if model.instance is not None and not engine.many_models:
         message = f"{engine.name} serves one model per instance"
         yield Problem(loaded.place((*path, "instance"), of_key=True), message, "drop the line")
-
-
-def _gpu_choice_problems(loaded: Loaded, path: Path, model: Model, engine: Engine | None) -> Iterator[Problem]:
-    declared = loaded.document.data.get("gpus")
-    declared = declared if isinstance(declared, dict) else {}
-    count = len(model.gpus) if model.gpus is not None else min(1, len(declared))
-    cards = f"{count} card{'' if count == 1 else 's'}"
-    if count % model.replicas:
-        message = f"{model.replicas} replicas cannot share {cards} evenly"
-        hint = f"name {model.replicas * (count // model.replicas + 1)} cards in `gpus`, or `gpus: []` for the CPU"
-        yield Problem(loaded.place((*path, "replicas")), message, hint)
-    elif model.tensor_parallel not in (None, max(1, count // model.replicas)):
-        each = f", {model.replicas} replicas" if model.replicas > 1 else ""
-        message = f"`tensor_parallel` is {model.tensor_parallel}, but the model is on {cards}{each}"
-        hint = "name as many cards in `gpus`; or drop `tensor_parallel`"
-        yield Problem(loaded.place((*path, "tensor_parallel")), message, hint)
-    if model.gpus is None:
-        if len(declared) > 1:
-            hint = f"write `gpus: [{next(iter(declared))}]`, or `gpus: []` for the CPU"
-            yield Problem(
-                loaded.place(path, of_key=True), f"on which of the {len(declared)} cards does `{path[-1]}` run?", hint
-            )
-        return
-    for position, identifier in enumerate(model.gpus):
-        place = loaded.place((*path, "gpus", position))
-        if identifier not in declared:
-            yield Problem(place, f"there is no card {describe(identifier)} in `gpus`", nearest(identifier, declared))
-        elif identifier in model.gpus[:position]:
-            yield Problem(place, f"the card `{identifier}` is here twice", "drop one")
-    vendors = {card.vendor for name in model.gpus if (card := _card(declared.get(name))) is not None}
-    if len(vendors) > 1:
-        message = f"one server cannot use cards of {' and '.join(sorted(vendors))} together"
-        yield Problem(loaded.place((*path, "gpus")), message, "give it cards of one maker")
-    if engine is not None and not engine.many_cards and len(model.gpus) > 1:
-        message = f"{engine.name} runs on one card, not {len(model.gpus)}"
-        yield Problem(loaded.place((*path, "gpus")), message, f"write `gpus: [{model.gpus[0]}]`")
-
-
-def _card(entry: object) -> facts.Card | None:
-    return facts.cards().get(str(entry.get("card"))) if isinstance(entry, dict) else None
 
 
 def extra_argument_problems(

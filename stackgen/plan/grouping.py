@@ -1,16 +1,17 @@
-"""Models become instances: who shares a process, on which cards, in which order they start."""
+"""Models become units: who shares a process, on which cards, in which order they start."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pydantic import BaseModel
 
-from stackgen import facts
 from stackgen.errors import Problem
-from stackgen.parts import Engine, Gpu, Image, Instance, ServedModel
-from stackgen.plan.checks import PYTHON_FAMILY, device_of
+from stackgen.parts import Engine, Gpu, Group, Image, Instance, ServedModel
+from stackgen.plan.card_checks import device_of
+from stackgen.plan.checks import PYTHON_FAMILY
+from stackgen.plan.units import Unit
 from stackgen.sources import Loaded, Path, describe, findings
 from stackgen.spec import ACCELERATORS, Model, Overrides, Spec
 
@@ -40,43 +41,66 @@ def served_models(
         options, found = findings(engine.options, dict(model.options), ("models", identifier, "options"), loaded.place)
         problems += found
         if options is not None:
-            served.append(ServedModel(id=identifier, model=model, options=options))
+            known = loaded.catalogue.models.get(model.source)
+            served.append(ServedModel(id=identifier, model=model, options=options, known=known))
     return served
 
 
-def instances(
-    loaded: Loaded, spec: Spec, engines: Mapping[str, Engine], served: list[ServedModel], problems: list[Problem]
-) -> list[Instance]:
-    """The instances in the order of their names; what cannot be one is a problem."""
-    groups: dict[str, list[ServedModel]] = {}
+def units(
+    loaded: Loaded,
+    spec: Spec,
+    engines: Mapping[str, Engine],
+    served: list[ServedModel],
+    groups: Mapping[str, Group],
+    problems: list[Problem],
+) -> list[Unit]:
+    """The process groups in the order of their names, each replica one; what cannot be one is a problem.
+
+    `groups`: those of models that take turns, by the models' ids.
+    """
+    members: dict[str, list[ServedModel]] = {}
     for model in served:
-        groups.setdefault(instance_name(engines[model.model.engine], model.id, model.model), []).append(model)
+        members.setdefault(instance_name(engines[model.model.engine], model.id, model.model), []).append(model)
     found = []
-    for name in sorted(groups):
-        first = groups[name][0]
+    for name in sorted(members):
+        first = members[name][0]
         engine = engines[first.model.engine]
-        problems += _differences(loaded, spec, name, groups[name], engine)
+        problems += _differences(loaded, spec, name, members[name], engine)
         image = _image(loaded, first, problems)
         if image is None:
             continue
-        if any(served.model.build and not served.model.image for served in groups[name]):
+        if any(served.model.build and not served.model.image for served in members[name]):
             image = replace(image, reference=f"{spec.name}-{name}:{image.version}")
         python = loaded.pinned(PYTHON_FAMILY, "") if engine.fetches else None
+        count = _card_count(spec, first.model)
         found += [
-            Instance(
-                name=name if replica == 0 else f"{name}-{replica + 1}",
-                engine=engine.name,
-                models=tuple(groups[name]),
-                image=image,
-                gpus=cards,
-                tensor_parallel=max(1, len(cards)),
-                replica=replica,
-                python=Image.chosen(PYTHON_FAMILY, python.pin, "", python.origin) if python else None,
+            Unit(
+                instance=Instance(
+                    name=name if replica == 0 else f"{name}-{replica + 1}",
+                    engine=engine.name,
+                    models=tuple(members[name]),
+                    group=groups.get(first.id),
+                    image=image,
+                    gpus=cards,
+                    tensor_parallel=max(1, len(cards)),
+                    replica=replica,
+                    python=Image.chosen(PYTHON_FAMILY, python.pin, "", python.origin) if python else None,
+                ),
+                cards=len(cards) or count,
+                accelerator=loaded.accelerators.get(first.id, "cpu"),
             )
-            for replica, cards in enumerate(_shares(_gpus(spec, first.model), first.model.replicas))
+            for replica, cards in enumerate(_shares(_gpus(loaded, spec, first.model), first.model.replicas))
         ]
-    problems += _name_clashes(loaded, found)
+    problems += _name_clashes(loaded, [unit.instance for unit in found])
     return found
+
+
+def _card_count(spec: Spec, model: Model) -> int | None:
+    """Cards of each replica where the planner picks them; None where it also finds out how many, 0 on the processor."""
+    each = model.gpu_count or model.tensor_parallel
+    if not spec.gpus or model.gpus == () or (each or 1) * model.replicas > len(spec.gpus):  # more than there are: told
+        return 0
+    return each
 
 
 def _shares(gpus: tuple[Gpu, ...], replicas: int) -> list[tuple[Gpu, ...]]:
@@ -95,27 +119,29 @@ def _name_clashes(loaded: Loaded, found: list[Instance]) -> Iterator[Problem]:
             yield Problem(place, message, "give one of them another id")
 
 
-def in_start_order(found: list[Instance], engines: Mapping[str, Engine]) -> list[Instance]:
+def in_start_order(found: Sequence[Instance], engines: Mapping[str, Engine]) -> list[Instance]:
     """Let instances on one card start one after another.
 
     Those that take a share of the card at once go first: they measure what is free, and a neighbour that is loading at
-    the same time falsifies that.
+    the same time falsifies that. What takes turns comes after what always runs, and waits for no other group.
     """
 
     def rank(instance: Instance) -> tuple[bool, str]:
         return (not engines[instance.engine].memory_share, instance.name)
 
-    latest: dict[str, str] = {}
+    always: dict[str, str] = {}
+    latest: dict[Group | None, dict[str, str]] = {None: always}
     after: dict[str, set[str]] = {}
-    for instance in sorted(found, key=rank):
-        after[instance.name] = {latest[gpu.id] for gpu in instance.gpus if gpu.id in latest}
-        latest |= {gpu.id: instance.name for gpu in instance.gpus}
+    for instance in sorted(found, key=lambda one: (one.group is not None, *rank(one))):
+        before = latest.setdefault(instance.group, dict(always))
+        after[instance.name] = {before[gpu.id] for gpu in instance.gpus if gpu.id in before}
+        before |= {gpu.id: instance.name for gpu in instance.gpus}
     return [replace(instance, after=tuple(sorted(after[instance.name]))) for instance in found]
 
 
-def _gpus(spec: Spec, model: Model) -> tuple[Gpu, ...]:
-    """The cards of a model; the only card there is where it names none."""
-    cards = facts.cards()
+def _gpus(loaded: Loaded, spec: Spec, model: Model) -> tuple[Gpu, ...]:
+    """The cards that a model names; the only card there is where it names none."""
+    cards = loaded.catalogue.cards
     listed = tuple(spec.gpus) if model.gpus is None and len(spec.gpus) == 1 else model.gpus or ()
     known = [(identifier, spec.gpus[identifier]) for identifier in listed if identifier in spec.gpus]
     return tuple(
@@ -162,7 +188,7 @@ def _differences(
     for field in ("image", "build", "publish", "mounts", "overrides", *options):
         yield from _disagreements(loaded, name, members, field)
     for member in members:
-        if _gpus(spec, member.model) != _gpus(spec, first.model):
+        if _gpus(loaded, spec, member.model) != _gpus(loaded, spec, first.model):
             path: Path = (*member.path, "gpus")
             message = f"`{member.id}` and `{first.id}` are both in the instance `{name}`, but on different cards"
             hint = "give them the same `gpus`, or different `instance` names"

@@ -3,14 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from stackgen.parts import Arg, Gpu, Instance, Need, Route, Secret, Service, Storage, host_url
+from stackgen import facts
+from stackgen.parts import Arg, Gpu, Group, Held, Instance, Need, Route, Secret, Service, Storage, host_url
 from stackgen.plan.deployments import Deployment
+from stackgen.plan.disk import Disk
+from stackgen.plan.load import load_gib
 from stackgen.sources import Origin, Path
 from stackgen.spec import Gateway, Network, Place
+
+
+class Verdict(StrEnum):
+    """How well something fits."""
+
+    FITS = "PASS"
+    TIGHT = "TIGHT"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """What one instance's memory on its cards holds."""
+
+    need: Need | None
+    """On each of its cards; None where the catalogue does not know a model."""
+    share: float | None
+    """Of each card that it takes at once; None where it takes what it needs."""
+    budget_gib: float | None
+    """That share of its smallest card."""
+    cache_gib: float | None
+    """On each card; None where nobody knows."""
+    held: Held | None
+    """What the cache holds; None where there is none that requests share, or nobody knows."""
+    requests_wanted: int
+    """Of full length, at the same time."""
+    context: int | None
+    """Tokens of a request of full length."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Tight where fewer requests of full length fit than are to be answered at the same time."""
+        if self.need is None:
+            return Verdict.UNKNOWN
+        short = self.held is not None and self.held.requests < self.requests_wanted
+        return Verdict.TIGHT if short else Verdict.FITS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +58,14 @@ class CardUse:
     """What one instance takes of one card. `taken_gib` is None where the catalogue does not know a model."""
 
     instance: str
+    group: Group | None
+    """None where it is always there."""
     taken_gib: float | None
+    least_gib: float | None
+    """What it cannot do without: less than it takes, where it was given room for more requests."""
     need: Need | None
+    is_tight: bool
+    """Whether it holds fewer requests than it is asked for."""
     why: str
 
 
@@ -32,8 +78,20 @@ class CardPlan:
 
     @property
     def free_gib(self) -> float:
-        """What is left, as far as it is known."""
-        return self.gpu.card.visible_gib - sum(use.taken_gib or 0.0 for use in self.uses)
+        """What is left while the largest set of groups is active, as far as it is known."""
+        return self.gpu.card.visible_gib - load_gib((use.group, use.taken_gib or 0.0) for use in self.uses)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Tight where somebody holds less than is asked for, or a release that needs a little more would not start."""
+        if any(use.need is None for use in self.uses):
+            return Verdict.UNKNOWN
+        margins = facts.margins()
+        reserve = margins.shared_reserve_gib if len(self.uses) > 1 else 0.0
+        least = load_gib((use.group, use.least_gib or 0.0) for use in self.uses)
+        spare = self.gpu.card.visible_gib - reserve - least
+        is_tight = any(use.is_tight for use in self.uses) or spare < margins.tight_headroom * self.gpu.card.visible_gib
+        return Verdict.TIGHT if self.uses and is_tight else Verdict.FITS
 
 
 _TOLD_VERBS = ("up", "down", "status", "logs")
@@ -65,8 +123,17 @@ class Plan:
     """Where a storage is kept, where that is no volume of the stack."""
     secrets: tuple[Secret, ...]
     cards: tuple[CardPlan, ...]
+    memory: Mapping[str, Memory]
+    """What instances on cards hold, by their name."""
+    disk: Disk
     warnings: tuple[str, ...]
     origins: Mapping[Path, Origin]
+    groups: tuple[Group, ...] = ()
+    """Models that take turns, in the order of the spec."""
+    asleep: tuple[Route, ...] = ()
+    """Ways to models of groups that sleep: the gateway does not have them, and nobody is at their end."""
+    sleeping_names: Mapping[str, str] = field(default_factory=dict)
+    """Public names and aliases that nobody answers to until another group is active, each with that group's name."""
     simulated: bool = False
     """Whether stand-ins run in the place of engines."""
 
@@ -94,6 +161,19 @@ class Plan:
         """The folder or the volume that holds a storage, as Docker calls it."""
         place = self.places.get(storage)
         return (place and (place.path or place.volume)) or f"{self.name}_{storage}"
+
+    @property
+    def active_groups(self) -> tuple[str, ...]:
+        """Names of the groups that are active, one for each exclusion."""
+        return tuple(group.name for group in self.groups if group.active)
+
+    @property
+    def sleepers(self) -> dict[str, list[str]]:
+        """The names that sleep, by their groups, in the order of the spec."""
+        found = {
+            group.name: [name for name, of in self.sleeping_names.items() if of == group.name] for group in self.groups
+        }
+        return {group: names for group, names in found.items() if names}
 
     @cached_property
     def shared_names(self) -> frozenset[str]:

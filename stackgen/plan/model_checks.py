@@ -35,7 +35,7 @@ def problems(loaded: Loaded, instance: Instance, engine: Engine) -> Iterator[Pro
 
 def _kind_problems(loaded: Loaded, served: ServedModel) -> Iterator[Problem]:
     """A model that the catalogue knows for something else."""
-    known = facts.models().get(served.model.source)
+    known = served.known
     for position, modality in enumerate(served.model.modalities):
         wanted = MODALITIES[modality].kinds if modality in MODALITIES else frozenset()
         if known and wanted and known.kind not in wanted:
@@ -47,7 +47,7 @@ def _kind_problems(loaded: Loaded, served: ServedModel) -> Iterator[Problem]:
 
 def longest_context(served: ServedModel, engine: Engine) -> int | None:
     """Tokens that a model takes at most; None where nobody knows, or where the spec lifts the limit."""
-    known = facts.models().get(served.model.source)
+    known = served.known
     if not known or engine.longer_by & {*served.flags_given, *served.model.environment}:
         return None
     return known.longest_context or None

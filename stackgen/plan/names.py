@@ -20,10 +20,39 @@ def kinds(spec: Spec) -> dict[str, str]:
 
 
 def servers(spec: Spec) -> Mapping[str, int]:
-    """How many servers answer to each public name."""
+    """How many servers answer to each public name at once: of groups that take turns, those of the largest."""
+    found: Counter[str] = Counter()
+    turns: dict[str, list[Counter[str]]] = {}
+    for name, group in spec.groups.items():
+        turns.setdefault(group.exclusive or name, []).append(_counted(spec, group.models))
+    for alternates in turns.values():
+        for name in set().union(*alternates):
+            found[name] += max(counted[name] for counted in alternates)
+    return found + _counted(spec, set(spec.models) - _grouped(spec)) + _counted(spec, spec.endpoints)
+
+
+def always(spec: Spec) -> set[str]:
+    """Public names that somebody answers to whichever groups are active."""
+    found = of_models(spec, set(spec.models) - _grouped(spec)) | of_models(spec, spec.endpoints)
+    turns: dict[str, list[set[str]]] = {}
+    for name, group in spec.groups.items():
+        turns.setdefault(group.exclusive or name, []).append(of_models(spec, group.models))
+    return found.union(*(set.intersection(*alternates) for alternates in turns.values()))
+
+
+def of_models(spec: Spec, identifiers: Collection[str]) -> set[str]:
+    """Public names of models and endpoints, by their ids."""
+    return set(_counted(spec, identifiers))
+
+
+def _grouped(spec: Spec) -> set[str]:
+    return {model for group in spec.groups.values() for model in group.models}
+
+
+def _counted(spec: Spec, identifiers: Collection[str]) -> Counter[str]:
     found: Counter[str] = Counter()
     for path, entry in _entries(spec):
-        for name in entry.public_names or (path[-1],):
+        for name in (entry.public_names or (path[-1],)) if path[-1] in identifiers else ():
             found[name] += entry.replicas if isinstance(entry, Model) else 1
     return found
 

@@ -6,11 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from stackgen.errors import Problem
-from stackgen.parts import Instance, Service, Storage
+from stackgen.parts import Instance, Service, Storage, together
 from stackgen.plan import openings
 from stackgen.plan.names import reached
 from stackgen.sources import Loaded, Path, describe, nearest
 from stackgen.spec import Spec
+
+_JOINING = ("network_mode", "ipc", "pid")
+"""Raw keys by which a container lives in another one: `service:NAME`."""
 
 
 @dataclass(frozen=True)
@@ -35,20 +38,22 @@ class Services:
     def is_complete(self) -> bool:
         """Whether every model has its server; where one is at fault, what only it would keep is no mistake too."""
         written = self.loaded.document.data.get("models")
-        return {one.id for instance in self.instances for one in instance.models} == set(written or ())
+        served = {one.id for instance in self.instances for one in instance.models}
+        return served == set(written if isinstance(written, dict) else ())
 
     def _port_problems(self) -> Iterator[Problem]:
-        """Host ports that are given away twice."""
-        taken: list[tuple[str, int, str]] = []
+        """Host ports that are given away twice; services that are never there together may have the same one."""
+        taken: list[tuple[str, int, Service]] = []
         for service in self.services:
             for address, number, path in self._published(service):
                 for other, known, owner in taken:
                     both = {address, other}
-                    if number == known and owner != service.name and (len(both) == 1 or both & openings.EVERYWHERE):
-                        message = f"port {number} on {address} is taken by {owner} on {other}"
+                    meet = owner.name != service.name and together(owner.group, service.group)
+                    if number == known and meet and (len(both) == 1 or both & openings.EVERYWHERE):
+                        message = f"port {number} on {address} is taken by {owner.name} on {other}"
                         yield Problem(self.loaded.place(path), message, "choose another port")
                         break
-                taken.append((address, number, service.name))
+                taken.append((address, number, service))
 
     def _published(self, service: Service) -> Iterator[tuple[str, int, Path]]:
         """Address, number and place of each host port; raw ports stand in the place of rendered ones."""
@@ -79,6 +84,7 @@ class Services:
                 place = self.loaded.place((*self._raw_path(service, "depends_on"), needed), of_key=True)
                 yield Problem(place, f"the stack has no service {describe(needed)}", nearest(needed, names))
         yield from self._condition_problems(service)
+        yield from self._turn_problems(service)
         if service.raw.get("profiles") and service.name not in self.spec.services:
             place = self.loaded.place(self._raw_path(service, "profiles"), of_key=True)
             yield Problem(place, f"the stack needs {service.name}, and Compose would leave it out", "drop the line")
@@ -107,6 +113,25 @@ class Services:
                 what = "has no health check" if healthless else "goes on and never completes"
                 right = "service_completed_successfully" if healthless else "service_healthy"
                 yield Problem(place, f"{needed} {what}, so {condition} never comes", f"write {right}")
+
+    def _turn_problems(self, service: Service) -> Iterator[Problem]:
+        """Services that Compose would not start, or not alone, because of models that take turns."""
+        groups = {other.name: other.group for other in self.services if other.group}
+        waits = service.raw.get("depends_on") or {}
+        held = {name: "depends_on" for name in waits if (waits[name] or {}).get("required", True) is not False}
+        held |= {name: key for key in _JOINING if (name := str(service.raw.get(key, "")).removeprefix("service:"))}
+        for needed, key in held.items():
+            group = groups.get(needed)
+            if group and group != service.group:
+                place = self.loaded.place((*self._raw_path(service, key), needed), of_key=True)
+                message = f"{service.name} could not start while {needed} sleeps, which is in the group `{group.name}`"
+                hint = "write `required: false`" if key == "depends_on" else "drop the line"
+                yield Problem(place, message, f"{hint}, or take its models out of the group")
+        for profile in service.raw.get("profiles") or ():
+            if any(group.name == profile for group in groups.values()):
+                place = self.loaded.place(self._raw_path(service, "profiles"), of_key=True)
+                message = f"{service.name} has the profile {describe(profile)}, and a group of models has that name"
+                yield Problem(place, message, "choose another name for one of them")
 
     def _circle_problems(self) -> Iterator[Problem]:
         """Services that wait for each other; Compose refuses all of them."""

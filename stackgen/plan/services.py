@@ -45,7 +45,8 @@ class Shop:
 
     def finished(self, service: Service, instance: Instance) -> Service:
         """An engine's own service with what its models say about it; jobs stay as they are."""
-        service = replace(service, needs=(*service.needs, *_turns(instance, service)))
+        service = replace(service, needs=(*service.needs, *_turns(instance, service)), group=instance.group)
+        service = replace(service, dormant=service.is_asleep)
         if service.name != instance.name:
             return service
         variables = {**service.environment, **dict(_visible_cards(instance))}

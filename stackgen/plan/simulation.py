@@ -29,6 +29,7 @@ from stackgen.parts import (
     Service,
 )
 from stackgen.plan.deployments import Deployment
+from stackgen.plan.disk import Disk
 from stackgen.plan.model import Plan
 from stackgen.plan.openings import dangers
 from stackgen.plan.raw import spelled
@@ -90,6 +91,7 @@ def simulated(plan: Plan, stand_ins: StandIns) -> Plan:
         places=MappingProxyType({}),
         secrets=tuple(_thrown_away(secret) for secret in plan.secrets),
         cards=(),
+        disk=Disk(),
         warnings=tuple(_told(plan, left_out, outside)),
     )
 

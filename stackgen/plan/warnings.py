@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stackgen import facts
-from stackgen.parts import Exposure, Instance, Service
+from stackgen.modalities import MODALITIES
+from stackgen.parts import Exposure, Instance, ServedModel, Service
 from stackgen.plan import names
 from stackgen.plan.model import CardPlan
 from stackgen.plan.openings import dangers
@@ -20,7 +21,7 @@ _ROUTING_WITHOUT_LIMITS = "simple-shuffle"
 """Measured on LiteLLM 1.106.2: it enforces no limit by this strategy, unless requests are measured before they are sent."""
 
 
-def of_stack(found: list[Instance], plans: list[CardPlan], spec: Spec, services: list[Service]) -> Iterator[str]:
+def of_stack(found: list[Instance], plans: Sequence[CardPlan], spec: Spec, services: list[Service]) -> Iterator[str]:
     """Every warning of a plan, one sentence each."""
     yield from _unproven(found, plans)
     if not _is_private(spec.gateway.address):
@@ -80,7 +81,7 @@ def _limited(spec: Spec) -> bool:
     return any(limit.rpm or limit.tpm for limit in limits)
 
 
-def _unproven(found: list[Instance], plans: list[CardPlan]) -> Iterator[str]:
+def _unproven(found: list[Instance], plans: Sequence[CardPlan]) -> Iterator[str]:
     for instance in found:
         versions = facts.flag_versions(instance.engine)
         if versions and facts.flag_table(instance.engine, instance.image.version) is None:
@@ -89,9 +90,18 @@ def _unproven(found: list[Instance], plans: list[CardPlan]) -> Iterator[str]:
                 f"tables reach from {versions[0]} to {versions[-1]}"
             )
     for plan in plans:
-        unknown = [use.instance for use in plan.uses if use.need is None]
-        if unknown:
-            yield f"memory on {plan.gpu.id} is not proven: the catalogue lacks a model of {', '.join(unknown)}"
+        unproven = [use.instance for use in plan.uses if use.need is None]
+        if unproven:
+            yield f"memory on {plan.gpu.id} is not proven: the catalogue lacks a model of {', '.join(unproven)}"
+    on_cards = [served for instance in found if instance.on_gpu for served in instance.models]
+    for served in {served.model.source: served for served in on_cards if served.known is None}.values():
+        yield f"the numbers of {served.model.source} are not known: {facts.how_to_declare(served.model.source, _kind(served))}"
+
+
+def _kind(served: ServedModel) -> str:
+    """What a model must be to serve what is asked of it."""
+    wanted = [MODALITIES[modality].kinds for modality in served.model.modalities]
+    return min(frozenset.intersection(*wanted), default="llm")
 
 
 def _open_engine(service: Service, found: list[Instance]) -> Iterator[str]:

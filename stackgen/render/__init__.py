@@ -11,6 +11,7 @@ from stackgen.backing import litellm as gateway
 from stackgen.engines import fetch
 from stackgen.parts import ConfigFile
 from stackgen.plan import Plan
+from stackgen.render.asleep import asleep_file
 from stackgen.render.compose import compose_file
 from stackgen.render.env import env_example
 from stackgen.render.litellm import gateway_file
@@ -22,6 +23,7 @@ ENV_FILE = ".env"
 
 _DIALECTS: Mapping[str, Callable[[Plan, ConfigFile], str]] = MappingProxyType(
     {
+        gateway.ASLEEP.dialect: lambda plan, _: asleep_file(plan),
         gateway.DIALECT: lambda plan, _: gateway_file(plan),
         fetch.DIALECT: lambda _plan, _file: (shipped("templates") / "fetch.py").read_text(encoding="utf-8"),
         "text": lambda _, file: file.text,

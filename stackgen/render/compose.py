@@ -100,6 +100,7 @@ def _service(plan: Plan, service: Service, digests: Mapping[str, str], spec_fold
         "image": Note(word(service.image.reference), str(service.image.origin or "")),
         "build": _build(service.build, spec_folder) if service.build else None,
         "pull_policy": "build" if service.build else None,
+        "profiles": [service.group.name] if service.group else None,
         "command": [_noted(plan, arg) for arg in service.command],
         "environment": {name: _noted(plan, arg) for name, arg in service.environment.items()},
         "depends_on": {need.service: _dependency(need) for need in service.needs},
@@ -111,7 +112,7 @@ def _service(plan: Plan, service: Service, digests: Mapping[str, str], spec_fold
         **_cards(service.gpus),
         "shm_size": f"{service.shared_memory_gib}gb" if service.shared_memory_gib else None,
         "ulimits": {name: _UNLIMITED[name] for name in service.unlimited},
-        "healthcheck": _health(service.health, service.start_budget_seconds) if service.health else None,
+        "healthcheck": _health(plan, service, service.health) if service.health else None,
     }
     entry = {key: value for key, value in what.items() if value} | {
         "init": True,
@@ -217,13 +218,14 @@ def _cards(gpus: tuple[Gpu, ...]) -> dict[str, Any]:
     return {"deploy": {"resources": {"reservations": {"devices": [reserved]}}}}
 
 
-def _health(health: Health, start_budget_seconds: int) -> dict[str, Any]:
+def _health(plan: Plan, service: Service, health: Health) -> dict[str, Any]:
+    start = Arg(value=f"{service.start_budget_seconds}s", path=service.start_budget_path, why=service.start_budget_why)
     return {
         "test": ["CMD", *(word(part) for part in health.command)],
         "interval": f"{health.interval_seconds}s",
         "timeout": f"{health.timeout_seconds}s",
         "retries": health.retries,
-        "start_period": f"{start_budget_seconds}s",
+        "start_period": _noted(plan, start),
         "start_interval": f"{health.start_interval_seconds * 1000:.0f}ms",
     }
 

@@ -85,8 +85,10 @@ def _litellm_settings(plan: Plan) -> dict[str, Any]:
         "request_timeout": gateway.timeout_seconds,
         "json_logs": True,
     }
-    if gateway.callbacks:
+    if gateway.callbacks or plan.sleeping_names:
         settings["callbacks"] = list(gateway.callbacks)
+    if plan.sleeping_names:
+        settings["callbacks"].append(Note(litellm.ASLEEP_CALLBACK, "says of names that sleep that they do"))
     if gateway.cache != "none":
         settings["cache"] = Note(True, "gateway.cache")
         settings["cache_params"] = _cache(plan)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stackgen.backing import litellm
-from stackgen.parts import Exposure, Route, Service
+from stackgen.parts import Exposure, Group, Route, Service, together
 from stackgen.plan import Deployment, Plan
 from stackgen.plan.openings import named_volumes
 from stackgen.plan.secrets import KEY_PREFIX
@@ -44,6 +45,8 @@ def runbook(plan: Plan) -> str:
             endpoints=_endpoints(plan),
             services=[(service, ", ".join(_published(service))) for service in plan.services],
             jobs=[service.name for service in plan.services if service.job],
+            compose_of_all="docker compose --profile '*'" if plan.groups else "docker compose",
+            switches=[_switch(plan, group) for group in plan.groups],
             kept=list(_kept(plan)),
             read=sorted({bind.source for service in plan.services for bind in service.binds}),
         )
@@ -89,6 +92,24 @@ def _deployment(deployment: Deployment) -> str:
     said = {"rank": deployment.parameters.get("order"), "weight": deployment.parameters.get("weight")}
     place = ", ".join(f"{what} {number}" for what, number in said.items() if number)
     return code(deployment.id) + (f" ({place})" if place else "")
+
+
+@dataclass(frozen=True)
+class _Switch:
+    """What to do to make a group the active one of its exclusion."""
+
+    group: Group
+    others: list[str]
+    """Names of the groups that it takes turns with."""
+    ending: list[str]
+    """Services of the one that is active now."""
+
+
+def _switch(plan: Plan, group: Group) -> _Switch:
+    others = [other for other in plan.groups if not together(group, other)]
+    active = [other.name for other in others if other.active]
+    ending = [service.name for service in plan.services if service.group and service.group.name in active]
+    return _Switch(group, [other.name for other in others], ending)
 
 
 def _endpoints(plan: Plan) -> list[Route]:

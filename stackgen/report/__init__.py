@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from stackgen import access, smoke
+from stackgen.measuring import Comparison
 
 SIMULATED = "simulated: stand-ins answered, no engine was tested"
 
@@ -20,6 +21,8 @@ class Finding:
     hint: str = ""
     service: str = ""
     """The service that it is about; empty for the stack as a whole."""
+    note: str = ""
+    """What was seen, also where it holds."""
 
     @property
     def state(self) -> str:
@@ -30,9 +33,9 @@ class Finding:
 
     @property
     def words(self) -> str:
-        """The complaints and the next step, or why it was skipped."""
+        """The complaints and the next step, or why it was skipped, or what was seen."""
         if not self.complaints:
-            return self.skipped
+            return self.skipped or self.note
         return "; ".join(self.complaints) + (f" -> {self.hint}" if self.hint else "")
 
 
@@ -41,7 +44,7 @@ class Line:
     """One finding or result, as every form shows it."""
 
     section: str
-    """files, containers, requests or access."""
+    """files, containers, memory, requests or access."""
     state: str
     what: str
     hop: str
@@ -67,6 +70,10 @@ class Report:
     warnings: tuple[str, ...] = ()
     static: list[Finding] = field(default_factory=list)
     containers: list[Finding] = field(default_factory=list)
+    memory: list[Finding] = field(default_factory=list)
+    """What engines told of their memory, beside the plan."""
+    measured: list[Comparison] = field(default_factory=list)
+    """The same as figures, of engines that told some."""
     results: list[smoke.Result] = field(default_factory=list)
     access: list[Finding] = field(default_factory=list)
     """Teams and keys at the gateway."""
@@ -89,7 +96,11 @@ class Report:
 
     def lines(self) -> Iterator[Line]:
         """Everything that was looked at, in order."""
-        for section, hop, findings in (("files", "files", self.static), ("containers", "container", self.containers)):
+        for section, hop, findings in (
+            ("files", "files", self.static),
+            ("containers", "container", self.containers),
+            ("memory", "engine", self.memory),
+        ):
             yield from (_line(section, hop, finding) for finding in findings)
         for result in self.results:
             words = f"{result.service}: {result.complaint}" if result.complaint else result.skipped
@@ -130,6 +141,23 @@ def access_skipped(wanted: Iterable[access.Wanted], reason: str) -> Iterator[Fin
     """Declared teams and keys that nobody could ask about."""
     for entry in wanted:
         yield Finding(entry.what, skipped=f"{reason}; {access.NOT_REHEARSED}")
+
+
+def memory_finding(comparison: Comparison) -> Finding:
+    """What `check` says about the memory of one instance: off by how much, and failed only where nobody can be answered."""
+    instance, complaint = comparison.instance, comparison.complaint
+    return Finding(
+        memory_name(instance.name),
+        (f"{complaint} ({comparison.note})",) if complaint else (),
+        hint=f"lower `context` of `{instance.models[0].id}`, or give it more memory" if complaint else "",
+        service=instance.name,
+        note=comparison.note,
+    )
+
+
+def memory_name(instance: str) -> str:
+    """How the line about the memory of an instance is called."""
+    return f"{instance}: memory"
 
 
 def _line(section: str, hop: str, finding: Finding) -> Line:

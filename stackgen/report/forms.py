@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from stackgen import __version__
+from stackgen.measuring import Comparison
 from stackgen.report import SIMULATED, Finding, Line, Report
 from stackgen.smoke import Result
 from stackgen.sources import printable
@@ -40,6 +42,7 @@ def json_data(report: Report) -> dict[str, Any]:
         "tokens": report.tokens,
         "files": [_finding(entry, "files") for entry in report.static],
         "containers": [_finding(entry, "container") for entry in report.containers],
+        "memory": [_memory(entry, report.measured) for entry in report.memory],
         "requests": [_request(result) for result in report.results],
         "access": [_finding(entry, "gateway") for entry in report.access],
         "diagnosis": list(report.diagnosis),
@@ -75,6 +78,8 @@ def _case(suite: ET.Element, line: Line) -> None:
         ET.SubElement(case, "failure", message=printable(line.words)).text = printable(line.words)
     elif line.state == "skipped":
         ET.SubElement(case, "skipped", message=printable(line.words))
+    elif line.words:
+        ET.SubElement(case, "system-out").text = printable(line.words)
 
 
 def _counts(lines: list[Line]) -> dict[str, str]:
@@ -98,6 +103,21 @@ def _finding(entry: Finding, hop: str) -> dict[str, Any]:
         "skipped": entry.skipped or None,
         "hint": entry.hint or None,
     }
+
+
+def _memory(entry: Finding, measured: Iterable[Comparison]) -> dict[str, Any]:
+    """A finding with its figures, those of the plan null where it has none."""
+    figures = [figure for one in measured if one.instance.name == entry.service for figure in one.figures]
+    rows = [
+        {
+            "quantity": figure.quantity,
+            "measured": figure.measured,
+            "planned": figure.planned,
+            "off_percent": None if figure.off_percent is None else round(figure.off_percent, 1),
+        }
+        for figure in figures
+    ]
+    return {**_finding(entry, "engine"), "note": entry.note or None, "figures": rows}
 
 
 def _request(result: Result) -> dict[str, Any]:

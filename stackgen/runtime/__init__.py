@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stackgen.runtime import compose, lock, logs, preflight, stand_ins
+from stackgen.runtime import compose, disk, lock, logs, preflight, stand_ins
 from stackgen.runtime.container import ContainerState, HostPort
 from stackgen.runtime.engine import Docker, connect
 from stackgen.runtime.up import budgets_seconds, start_order, up
@@ -16,6 +16,7 @@ __all__ = [
     "budgets_seconds",
     "compose",
     "connect",
+    "disk",
     "lock",
     "logs",
     "preflight",

@@ -38,14 +38,20 @@ def is_too_old(found: str) -> bool:
     return numbers < OLDEST_COMPOSE
 
 
-def complaints(folder: Path, secret_names: Iterable[str]) -> list[str]:
+def complaints(folder: Path, secret_names: Iterable[str], groups: Iterable[str] = ()) -> list[str]:
     """What `docker compose config` has against a rendered folder, warnings included; needs no engine.
 
     Secrets get placeholders, and what Compose prints is not shown: it would hold values.
+
+    Args:
+        folder: the rendered files.
+        secret_names: the secrets of the stack.
+        groups: groups of models, which Compose knows as profiles; it looks at those too that sleep.
     """
     values = dict.fromkeys(secret_names, "placeholder")
+    profiles = [word for group in groups for word in ("--profile", group)]
     result = _run(
-        ["compose", "--env-file", os.devnull, "-f", str(folder / COMPOSE_FILE), "config", "-q"],
+        ["compose", "--env-file", os.devnull, "-f", str(folder / COMPOSE_FILE), *profiles, "config", "-q"],
         environment(secret_names) | values,
     )
     lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
@@ -126,6 +132,18 @@ def stop(folder: Path, secret_names: Iterable[str], services: Iterable[str]) -> 
     )
     if result.returncode != 0:
         raise DockerError(f"Compose could not stop {', '.join(services)}: {tail(result.stderr.splitlines())}")
+
+
+def remove(folder: Path, secret_names: Iterable[str], services: Iterable[str]) -> None:
+    """Stop services of a rendered folder and remove their containers, whichever groups are active.
+
+    Raises:
+        DockerError: Compose refuses.
+    """
+    words = ["--progress", "json", "--profile", "*", "-f", str(folder / COMPOSE_FILE), "rm", "--stop", "--force"]
+    result = _run(["compose", *words, *services], environment(secret_names))
+    if result.returncode != 0:
+        raise DockerError(f"Compose could not remove {', '.join(services)}: {tail(result.stderr.splitlines())}")
 
 
 def down(project: str, *, volumes: bool, report: Callable[[str], None]) -> None:

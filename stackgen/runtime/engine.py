@@ -109,6 +109,22 @@ class Docker:
             found = self._client.api.volumes(filters={"name": name})
         return any(volume["Name"] == name for volume in found.get("Volumes") or ())
 
+    def volume_folder(self, name: str) -> str | None:
+        """Where a volume lies on the engine's machine; None where there is none of this name."""
+        from docker.errors import NotFound
+
+        api: Any = self._client.api
+        with translated():
+            try:
+                return str(api.inspect_volume(name)["Mountpoint"])
+            except NotFound:
+                return None
+
+    def data_folder(self) -> str:
+        """Where the engine keeps images and volumes on its machine."""
+        with translated():
+            return str(self._client.info()["DockerRootDir"])
+
     def port_owners(self) -> dict[tuple[str, int], tuple[str, str]]:
         """Published TCP ports of running containers: (address, port) -> (project or empty, container name)."""
         with translated():

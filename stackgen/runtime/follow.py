@@ -69,7 +69,7 @@ def pump_compose(process: subprocess.Popen[str], news: News) -> None:
 
 def _limit(watch: Watch, budgets: Mapping[str, float]) -> float:
     """The longest budget; that of a job, which is long, counts only when nothing but jobs is awaited."""
-    servers = [name for name, service in watch.services.items() if not service.job]
+    servers = [name for name, service in watch.services.items() if not (service.job or service.dormant)]
     among = servers if set(watch.waiting) & set(servers) else list(budgets)
     return max(budgets[name] for name in among)
 

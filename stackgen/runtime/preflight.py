@@ -28,11 +28,11 @@ def findings(plan: Plan, docker: Docker) -> Iterator[StackError]:
     yield from version_findings(docker.version(), compose.version())
     yield from port_findings(plan, docker)
     yield from place_findings(plan, docker)
-    if _is_local():
+    if is_local():
         yield from subnets.findings(plan, docker)
     gpus = {gpu.id: gpu for service in plan.services for gpu in service.gpus}
     cards = sorted(name for name, gpu in gpus.items() if gpu.card.vendor == "nvidia")
-    if any(gpu.card.vendor == "amd" for gpu in gpus.values()) and _is_local() and not Path(_AMD_DEVICE).exists():
+    if any(gpu.card.vendor == "amd" for gpu in gpus.values()) and is_local() and not Path(_AMD_DEVICE).exists():
         yield DockerError(
             f"this host has no {_AMD_DEVICE}, and the stack wants AMD cards", hint="install ROCm's driver"
         )
@@ -57,11 +57,11 @@ def version_findings(engine: str, compose_version: str) -> Iterator[StackError]:
 def port_findings(plan: Plan, docker: Docker) -> Iterator[StackError]:
     """Host ports that somebody else holds: a container is named, a program of the host is not known to Docker."""
     owners = docker.port_owners()
-    for service in plan.services:
+    for service in (service for service in plan.services if not service.is_asleep):
         for address, number, path in host_ports(service):
             project, container = _holder(owners, address, number)
             reason = "taken" if container and project != plan.name else ""
-            if not container and _is_local():
+            if not container and is_local():
                 reason = _refusal(address, number)
             if reason:
                 origin = plan.origin(path)
@@ -85,11 +85,11 @@ def place_findings(plan: Plan, docker: Docker) -> Iterator[StackError]:
             yield DockerError(
                 f"there is no volume `{place.volume}` for {name}", hint=f"docker volume create {place.volume}"
             )
-        if place.path and _is_local():
+        if place.path and is_local():
             yield from _folder_findings(name, Path(place.path), owners.get(name, 0))
-    for service in plan.services:
+    for service in (service for service in plan.services if not service.is_asleep):
         for bind in service.binds:
-            if _is_local() and not Path(bind.source).exists():
+            if is_local() and not Path(bind.source).exists():
                 yield DockerError(f"there is no {bind.source} for {service.name}", hint="correct `mounts`")
 
 
@@ -103,7 +103,7 @@ def _folder_findings(name: str, folder: Path, owner: int) -> Iterator[StackError
         yield DockerError(message, hint=f"sudo chown -R {owner} {folder}")
 
 
-def _is_local() -> bool:
+def is_local() -> bool:
     """Whether the engine runs on this host, so that its paths and routes are ours."""
     return engine_address().startswith("unix://")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ class Model:
     """Numbers of a vector."""
     longest_context: int = 0
     """Tokens."""
+    cache_bytes_of_token: int = 0
+    """Keys and values of one token in 16-bit numbers."""
 
 
 @cache
@@ -39,6 +42,7 @@ def models() -> Mapping[str, Model]:
                 weights_gib=float(row["weights_gib"]),
                 hidden_size=int(row["hidden_size"] or 0),
                 longest_context=int(row["longest_context"] or 0),
+                cache_bytes_of_token=4 * math.prod(int(row[name] or 0) for name in ("layers", "kv_heads", "head_dim")),
             )
             for row in csv.DictReader(file)
         }

@@ -128,6 +128,8 @@ class Door:
     """Whether a path with a slash too many or too few at its end is sent on to the right one."""
     observe: Callable[[Request, str | None, Answer], None] = lambda _request, _route, _answer: None
     """Is told of every answer and the route that gave it."""
+    log: tuple[str, ...] = ()
+    """What it logs while it starts."""
     server: str = "uvicorn"
     """What it calls itself in the header `Server`; empty: nothing."""
 

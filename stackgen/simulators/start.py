@@ -39,6 +39,8 @@ def main(words: Sequence[str]) -> None:
     door = engine.door(words, os.environ, version)
     print(f"stand-in for {name} {version}: nothing here is the real engine", flush=True)
     fault.while_starting(engine.OUT_OF_MEMORY)
+    for line in door.log:
+        print(line, flush=True)
     serve(door, fault.strike)
     print(f"stand-in ready after {time.monotonic() - began:.3f} s at {time.time():.3f}", flush=True)
     fault.once_ready()

@@ -52,19 +52,30 @@ def chosen(plan: Plan, wishes: Wishes) -> list[Ask]:
     """What is asked.
 
     Raises:
-        StackError: somebody wishes for a model or modality that the stack does not have.
+        StackError: somebody wishes for a model or modality that the stack does not have, or that sleeps.
     """
     models = {name for route in plan.routes for name in (route.model, *route.public_names)}
     modalities = {route.modality for route in plan.routes}
     for wished, known, what in ((wishes.models, models, "model"), (wishes.modalities, modalities, "modality")):
         for name in wished:
             if name not in known:
+                _refuse_sleeper(plan, name)
                 raise StackError(f"the stack has no {what} {describe(name)}", hint=nearest(name, known))
     found = [ask for ask in _asks(plan) if _is_wished(ask, wishes)]
     if not found:
         words = f"{' or '.join(wishes.models)} does not serve {' or '.join(wishes.modalities)}"
         raise StackError(f"nothing to ask: {words}", hint="drop one of --model and --modality")
     return found
+
+
+def _refuse_sleeper(plan: Plan, name: str) -> None:
+    """Refuse a model or modality that the stack has, but that nobody serves who is awake."""
+    groups = {model: group.name for group in plan.groups for model in group.models}
+    for route in plan.asleep:
+        if name in {route.model, route.modality, *route.public_names}:
+            group = groups[route.model]
+            hint = plan.verb(f"up --group {group}")
+            raise StackError(f"{describe(name)} sleeps: the group `{group}` is not active", hint=hint)
 
 
 def _is_wished(ask: Ask, wishes: Wishes) -> bool:

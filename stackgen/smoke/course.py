@@ -13,6 +13,7 @@ from stackgen.smoke.asks import Ask, Wishes
 from stackgen.smoke.caller import NOT_ASKED, in_background
 from stackgen.smoke.door import Knock, knocks
 from stackgen.smoke.result import Hop, Result
+from stackgen.smoke.sleepers import knocks_at_sleepers
 from stackgen.smoke.transport import REQUEST_SECONDS, Request, Transport
 from stackgen.smoke.visit import FIRST, LAST, SECOND, Known, Visit
 
@@ -55,6 +56,8 @@ class Course:
         ]
         self._leave_out_what_costs_too_much()
         doors = list(knocks(self._plan, asks, self._keys))
+        if not (self._wishes.models or self._wishes.modalities):
+            doors += knocks_at_sleepers(self._plan, self._keys)
         told = dict(enumerate(self._wave(FIRST, doors)))
         again = [at for at, found in told.items() if doors[at].repeated and not all(result.ok for result in found)]
         told |= dict(zip(again, self._wave(SECOND, [doors[at] for at in again]), strict=True))

@@ -30,6 +30,7 @@ _NOBODY = "stackgen-no-such-model"
 _WRONG_KEY = "sk-stackgen-wrong-key"
 _OK, _CLIENT_ERRORS, _SERVER_ERRORS = 200, 400, 500
 _NO_KEY_AT_AN_ENGINE = frozenset({401, 403})
+_ANY_CLIENT_ERROR = frozenset(range(_CLIENT_ERRORS, _SERVER_ERRORS)) - _NO_KEY_AT_AN_ENGINE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,47 +55,46 @@ def knocks(plan: Plan, asks: Sequence[Ask], keys: Mapping[str, str]) -> Iterator
 
 def _gateway_refusals(plan: Plan, route: Route, keys: Mapping[str, str]) -> Iterator[Knock]:
     url = f"{plan.gateway_url}{MODALITIES[route.modality].path}"
-    body, upload = _body(route)
+    body, upload = body_of(route)
     named = Request(url=url, headers={}, body={"model": route.public_names[0], **body}, upload=upload)
     wrong_key = frozenset({400, 401})  # 400: it has no database to look keys up in
-    yield _refusal(Hop.GATEWAY, litellm.NAME, _WITHOUT, named, frozenset({401}))
-    yield _refusal(Hop.GATEWAY, litellm.NAME, _WRONG, replace(named, headers=bearer(_WRONG_KEY)), wrong_key)
+    yield refusal(Hop.GATEWAY, litellm.NAME, _WITHOUT, named, frozenset({401}))
+    yield refusal(Hop.GATEWAY, litellm.NAME, _WRONG, replace(named, headers=bearer(_WRONG_KEY)), wrong_key)
     master = bearer(keys[litellm.MASTER_KEY.name])
     stranger = replace(named, headers=master, body={**named.body, "model": _NOBODY})
     if not upload and (plan.gateway.default_fallbacks or plan.gateway.fallbacks):
         stranger = replace(stranger, body={**stranger.body, "disable_fallbacks": True})
-    yield _refusal(Hop.GATEWAY, litellm.NAME, _UNKNOWN, stranger, _any_client_error())
+    yield refusal(Hop.GATEWAY, litellm.NAME, _UNKNOWN, stranger)
 
 
 def _engine_refusals(route: Route, keys: Mapping[str, str]) -> Iterator[Knock]:
-    body, upload = _body(route)
+    body, upload = body_of(route)
     right = straight(route, keys, {"model": route.served_name, **body}, upload)
     if route.key:
         for probe, headers in ((_WITHOUT, {}), (_WRONG, bearer(_WRONG_KEY))):
             request = replace(right, headers=headers)
-            yield _refusal(Hop.ENGINE, route.service, probe, request, _NO_KEY_AT_AN_ENGINE)
+            yield refusal(Hop.ENGINE, route.service, probe, request, _NO_KEY_AT_AN_ENGINE)
     if not route.quirks.any_name:
         request = replace(right, body={**right.body, "model": _NOBODY})
-        yield _refusal(Hop.ENGINE, route.service, _UNKNOWN, request, _any_client_error())
+        yield refusal(Hop.ENGINE, route.service, _UNKNOWN, request)
 
 
-def _body(route: Route) -> tuple[Mapping[str, Any], File | None]:
+def body_of(route: Route) -> tuple[Mapping[str, Any], File | None]:
+    """What the first probe of a model sends."""
     probe = MODALITIES[route.modality].probes[0]
     return probe.body(route.quirks), File.of(probe.upload)
 
 
-def _any_client_error() -> frozenset[int]:
-    return frozenset(range(_CLIENT_ERRORS, _SERVER_ERRORS)) - _NO_KEY_AT_AN_ENGINE
-
-
-def _refusal(hop: Hop, service: str, probe: str, request: Request, statuses: frozenset[int]) -> Knock:
+def refusal(
+    hop: Hop, service: str, probe: str, request: Request, statuses: frozenset[int] = _ANY_CLIENT_ERROR
+) -> Knock:
     """A request that must be refused with one of these statuses. Where nobody answers, models tell it already."""
 
     def results(reply: Reply) -> list[Result]:
         if reply.status in statuses:
             complaint = None
         elif reply.status == _OK:
-            complaint = _ANSWERED[probe]
+            complaint = _ANSWERED.get(probe, "answered all the same")
         else:
             wanted = "HTTP 4xx" if len(statuses) > 2 else f"HTTP {' or '.join(map(str, sorted(statuses)))}"  # noqa: PLR2004
             complaint = reply.error or f"expected {wanted}, got {reply.refusal()}"

@@ -1,4 +1,4 @@
-"""stack.yaml and its profiles become one Spec, and every value keeps the place it came from.
+"""stack.yaml, its profiles and its facts files become one Spec and a catalogue, and every value keeps the place it came from.
 
 Order of the layers, a later one wins: profiles/default.yaml, the spec's profiles in their order, the spec.
 Maps are merged by key, lists are replaced.
@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any, cast
 
-from stackgen import facts
 from stackgen.errors import Place, Problem, SpecError
+from stackgen.facts import Catalogue
 from stackgen.resources import shipped
+from stackgen.sources.changes import Change, change_of, changed, path_of
 from stackgen.sources.document import Document, Path, describe, printable, read
+from stackgen.sources.facts_files import Declared, declared
 from stackgen.sources.layers import Layer, Merged, Origin
 from stackgen.sources.validation import checked, findings, problems_of
-from stackgen.sources.wording import nearest
+from stackgen.sources.wording import fields_at, nearest, type_at
 from stackgen.spec import Pin, Profile, Spec
 
 __all__ = [
-    "Document", "Layer", "Loaded", "Origin", "Path", "Pinned", "describe", "findings", "load", "nearest", "printable",
+    "Change", "Declared", "Document", "Layer", "Loaded", "Origin", "Path", "Pinned", "change_of", "declared", "describe",
+    "fields_at", "findings", "load", "nearest", "path_of", "printable", "type_at",
 ]  # fmt: skip
 
 FILE_NAME = "stack.yaml"
@@ -53,7 +56,13 @@ class Loaded:
     merged: Merged
     accelerators: Mapping[str, str]
     pins: Mapping[tuple[str | None, str], Pinned]
+    facts: Declared
     shipped_files: frozenset[str]
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What is known of cards and models."""
+        return self.facts.catalogue
 
     @property
     def file(self) -> str:
@@ -81,17 +90,19 @@ class Loaded:
         return SpecError(problem._replace(place=seen(problem.place)) for problem in problems)
 
 
-def load(path: FilePath) -> Loaded:
+def load(path: FilePath, changes: Sequence[Change] = ()) -> Loaded:
     """Read a spec and its profiles.
 
     Args:
         path: stack.yaml, or the folder that holds one.
+        changes: what is tried in the place of what the file says.
 
     Returns:
         The sound part of the spec and every problem found so far; the planner adds its own and raises them together.
 
     Raises:
         SpecError: the file cannot be read at all.
+        StackError: a change leads to an entry that is not there.
     """
     try:
         path = path / FILE_NAME if path.is_dir() else path
@@ -103,19 +114,27 @@ def load(path: FilePath) -> Loaded:
     except SpecError as error:
         shown = str(path)
         raise SpecError(item._replace(place=item.place._replace(file=shown)) for item in error.problems) from None
+    document = changed(document, changes)
     profiles, shipped_files = _profiles(folder, document, problems)
-    spec, rest, found = checked(Spec, document.data, lambda data: _merge(replace(document, data=data), profiles).data)
-    problems += problems_of(found, Spec, _merge(document, profiles).place)
-    merged = _merge(replace(document, data=rest), profiles)
+    known = declared(folder, problems)
+    catalogue = known.catalogue
+    accelerators = _accelerators(document.data, catalogue)
+
+    def merge(data: dict[str, Any]) -> Merged:
+        return _merge(replace(document, data=data), profiles, _accelerators(data, catalogue))
+
+    spec, rest, found = checked(Spec, document.data, lambda data: merge(data).data)
+    problems += problems_of(found, Spec, merge(document.data).place)
     return Loaded(
         folder=folder,
         spec=spec,
         problems=tuple(problems),
         document=document,
         profiles=tuple(profiles),
-        merged=merged,
-        accelerators=_accelerators(document.data),
+        merged=merge(rest),
+        accelerators=accelerators,
         pins=_pins(profiles),
+        facts=known,
         shipped_files=frozenset(shipped_files),
     )
 
@@ -158,12 +177,11 @@ def _profiles(
     return profiles, shipped_files
 
 
-def _merge(document: Document, profiles: list[tuple[Profile, Document]]) -> Merged:
+def _merge(document: Document, profiles: list[tuple[Profile, Document]], accelerators: Mapping[str, str]) -> Merged:
     merged = Merged(document.file, {"gateway": {}})
     for _, text in profiles:
         if isinstance(text.data.get("gateway"), dict):
             merged.lay(text, _layer(text), ("gateway",), ("gateway",))
-    accelerators = _accelerators(document.data)
     models = document.data.get("models")
     if isinstance(models, dict):
         merged.data["models"] = {}
@@ -181,7 +199,7 @@ def _layer(document: Document) -> Layer:
     return Layer.DEFAULT if FilePath(document.file).stem == DEFAULT_PROFILE else Layer.PROFILE
 
 
-def _accelerators(data: Mapping[str, Any]) -> dict[str, str]:
+def _accelerators(data: Mapping[str, Any], catalogue: Catalogue) -> dict[str, str]:
     """Per model id: cpu, or the vendor of the card it will run on. Works on data that is not checked yet."""
     gpus = data.get("gpus") if isinstance(data.get("gpus"), dict) else {}
     models = data.get("models") if isinstance(data.get("models"), dict) else {}
@@ -193,7 +211,7 @@ def _accelerators(data: Mapping[str, Any]) -> dict[str, str]:
             continue
         first = listed[0] if isinstance(listed, list) else next(iter(gpus))
         gpu = gpus.get(first) if isinstance(first, str) else None
-        card = facts.cards().get(str(gpu.get("card"))) if isinstance(gpu, dict) else None
+        card = catalogue.cards.get(str(gpu.get("card"))) if isinstance(gpu, dict) else None
         found[identifier] = ACCELERATOR_OF_VENDOR.get(card.vendor, card.vendor) if card else "nvidia"
     return found
 

@@ -45,7 +45,13 @@ def locate(
         found = value_at(path) if path else None
         if found:
             return found
-    return next((keys[path[:end]] for end in range(len(path), 0, -1) if path[:end] in keys), None)
+    around = (path[:end] for end in range(len(path), 0, -1))
+    return next((place for path in around if (place := keys.get(path) or _item_at(path, value_at))), None)
+
+
+def _item_at(path: Path, value_at: Callable[[Path], Place | None]) -> Place | None:
+    """The position of an item of a list, which has no key."""
+    return value_at(path) if isinstance(path[-1], int) else None
 
 
 def read(path: FilePath, shown: str) -> tuple[Document, list[Problem]]:
@@ -68,6 +74,20 @@ def read(path: FilePath, shown: str) -> tuple[Document, list[Problem]]:
     if not isinstance(data, dict):
         raise SpecError([Problem(Place(shown, 1, 1), f"the file holds {describe(data)}, not keys and values")])
     return Document(shown, data, reader.values, reader.keys), reader.problems
+
+
+def value_of(text: str, shown: str) -> Any:
+    """A piece of YAML as plain data.
+
+    Raises:
+        SpecError: it is none.
+    """
+    root = _root(text, shown)
+    reader = _Reader(shown)
+    value = reader.plain(root, ()) if root is not None else None
+    if reader.problems:
+        raise SpecError(reader.problems)
+    return value
 
 
 def describe(value: object) -> str:

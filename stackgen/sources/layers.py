@@ -12,12 +12,11 @@ from stackgen.sources.document import Document, Path, locate
 
 
 class Layer(IntEnum):
-    """Who said a value; a higher one wins."""
+    """Who said a value; a higher one wins. What nobody said the planner may derive: that stands with the model."""
 
     DEFAULT = 0
     PROFILE = 1
-    PLANNER = 2
-    SPEC = 3
+    SPEC = 2
 
 
 @dataclass(frozen=True)

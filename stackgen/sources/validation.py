@@ -86,7 +86,8 @@ def _drop(data: dict[str, Any], error: ErrorDetails) -> None:
     path = _path(error)
     parent = value_at(data, path[:-1])
     if error["type"] == "missing" and (len(path) == 1 or path[-1] in _PLACEHOLDERS):
-        parent[path[-1]] = _PLACEHOLDERS.get(path[-1], {})
+        if isinstance(parent, dict):  # else an earlier error took it away with the list that it is in
+            parent[path[-1]] = _PLACEHOLDERS.get(path[-1], {})
         return
     if error["type"] == "missing":
         path = path[:-1]

@@ -51,9 +51,10 @@ _HINTS: Mapping[str, str] = {
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint that names the nearest known word, or all of them where they are few."""
     names = sorted(set(known))
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    by_small = {name.lower(): name for name in reversed(names)}
+    close = difflib.get_close_matches(word.lower(), by_small, n=1, cutoff=0.6)
     if close:
-        return f"did you mean `{close[0]}`?"
+        return f"did you mean `{by_small[close[0]]}`?"
     if len(names) > _MOST_SHOWN:
         return f"none of the {len(names)} known ones is like it"
     return f"known here: {', '.join(names)}" if names else ""
@@ -104,11 +105,12 @@ def _spelling(kind: str, value: object) -> str:
 
 def fields_at(root: type[BaseModel], path: Path) -> tuple[str, ...]:
     """The keys that are valid at a path below `root`."""
-    found = _type_at(root, path)
+    found = type_at(root, path)
     return tuple(found.model_fields) if isinstance(found, type) and issubclass(found, BaseModel) else ()
 
 
-def _type_at(root: Any, path: Path) -> Any:
+def type_at(root: Any, path: Path) -> Any:
+    """The type that a class says a value has, without `| None` around it; None where it says nothing."""
     current: Any = root
     for part in path:
         current = _bare(current)
@@ -138,7 +140,7 @@ def _bare(annotation: Any) -> Any:
 
 
 def _described(root: type[BaseModel], path: Path) -> str:
-    parent = _type_at(root, path[:-1]) if path else None
+    parent = type_at(root, path[:-1]) if path else None
     if isinstance(parent, type) and issubclass(parent, BaseModel) and path[-1] in parent.model_fields:
         return parent.model_fields[str(path[-1])].description or ""
     return ""
@@ -153,11 +155,13 @@ def _subject(location: tuple[int | str, ...]) -> str:
 def _pattern_hint(pattern: str) -> str:
     known = {
         "^([a-z0-9]": "an image name without its tag, such as vllm/vllm-openai",
+        "^[a-z][a-z0-9.-]": "lower-case letters, digits, `.` and `-`, beginning with a letter, at most 61",
         "^[a-z]": "lower-case letters, digits and `-`, beginning with a letter, at most 41",
         "^[A-Za-z0-9][A": "the name of something that Docker has: letters, digits, `_`, `.` and `-`, at least two",
         "^sha256": "a digest such as sha256:0123…, 64 digits of 0 to 9 and a to f",
         "^(-1": "a time such as 30s, 5m or 24h; -1 for ever",
         "^[A-Za-z_]": "letters, digits and `_`, not beginning with a digit",
+        "^[0-9]{4}-": "a day such as 2026-11-21",
         "^[0-9]": 'a version such as "0.32.0"',
         "^[A-Za-z0-9_]": "letters, digits, `_`, `.` and `-`",
     }

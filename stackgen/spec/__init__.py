@@ -6,16 +6,18 @@ No unions and no tagged types: the path of a value in the file and in the model 
 
 from __future__ import annotations
 
+from stackgen.spec.facts_file import CardEntry, FactsFile, MeasuredEntry, ModelEntry, VariantEntry
 from stackgen.spec.gateway import Allowance, Gateway, GatewayDefaults, Key, PassThrough, Team
 from stackgen.spec.image import Build, ImageChoice, Pin
 from stackgen.spec.model import Endpoint, Generation, Limits, Model, ModelDefaults, Overrides, Publish
 from stackgen.spec.profile import Profile
-from stackgen.spec.stack import ACCELERATORS, ExtraService, Gpu, Network, Place, SecretSetting, Spec
+from stackgen.spec.stack import ACCELERATORS, ExtraService, Gpu, Group, Network, Place, SecretSetting, Spec
 from stackgen.spec.words import GATEWAY_ENVIRONMENT_REFERENCE, SIMULATION_SUFFIX, Strict, Word, control_complaint
 
 __all__ = [
-    "ACCELERATORS", "GATEWAY_ENVIRONMENT_REFERENCE", "SIMULATION_SUFFIX", "Allowance", "Build", "Endpoint",
-    "ExtraService", "Gateway", "GatewayDefaults", "Generation", "Gpu", "ImageChoice", "Key", "Limits", "Model",
-    "ModelDefaults", "Network", "Overrides", "PassThrough", "Pin", "Place", "Profile", "Publish", "SecretSetting",
-    "Spec", "Strict", "Team", "Word", "control_complaint",
+    "ACCELERATORS", "GATEWAY_ENVIRONMENT_REFERENCE", "SIMULATION_SUFFIX", "Allowance", "Build", "CardEntry",
+    "Endpoint", "ExtraService", "FactsFile", "Gateway", "GatewayDefaults", "Generation", "Gpu", "Group", "ImageChoice",
+    "Key", "Limits", "MeasuredEntry", "Model", "ModelDefaults", "ModelEntry", "Network", "Overrides", "PassThrough",
+    "Pin", "Place", "Profile", "Publish", "SecretSetting", "Spec", "Strict", "Team", "VariantEntry",
+    "Word", "control_complaint",
 ]  # fmt: skip

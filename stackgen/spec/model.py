@@ -32,7 +32,10 @@ class ModelDefaults(Strict):
     context: int | None = Field(None, ge=16, le=100_000_000, description="Longest request plus answer, in tokens.")
     concurrency: int | None = Field(None, ge=1, le=100_000, description="Requests that are answered at the same time.")
     start_seconds: int | None = Field(
-        None, ge=5, le=86_400, description="Longest time from start to healthy, downloads included."
+        None,
+        ge=5,
+        le=86_400,
+        description="Longest time from start to healthy, downloads included; where nobody says it, it follows from the weights.",
     )
     options: dict[str, Any] = Field(default_factory=dict, description="Settings of this engine alone.")
     environment: dict[EnvironmentName, Text] = Field(
@@ -101,10 +104,16 @@ class Model(ModelDefaults):
     )
     gpus: tuple[str, ...] | None = sequence(
         default=None,
-        description="Ids of the cards it runs on; [] means the CPU. Left out: the card, where there is one.",
+        description="Ids of the cards it runs on; [] means the CPU. Left out, the planner picks them.",
+    )
+    gpu_count: int | None = Field(
+        None, ge=1, le=64, description="Number of cards per replica; the planner picks them. Instead of `gpus`."
     )
     tensor_parallel: int | None = Field(
-        None, ge=1, le=64, description="Cards that share each layer; the number of gpus per replica where left out."
+        None,
+        ge=1,
+        le=64,
+        description="Cards that share each layer; where left out, as many as `gpus` or `gpu_count` say, else as few as hold it.",
     )
     replicas: int = Field(1, ge=1, le=64, description="Equal servers behind the same names; each has cards of its own.")
     tools: bool | None = Field(None, description="The model calls tools.")

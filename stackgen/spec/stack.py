@@ -66,6 +66,16 @@ class Place(Strict):
     volume: DockerName | None = Field(None, description="Docker volume that exists already.")
 
 
+class Group(Strict):
+    """Models that start and stop together; of the groups of one exclusion, one is active at a time."""
+
+    models: tuple[Identifier, ...] = sequence(min_length=1, description="The models of the group, by id.")
+    exclusive: Identifier | None = Field(
+        None,
+        description="The exclusion: groups that say the same word take turns; the group's own name where left out.",
+    )
+
+
 class ExtraService(Strict):
     """A service of your own beside the stack, in Compose's words."""
 
@@ -93,6 +103,11 @@ class Spec(Strict):
         description="Where caches and data are kept, by kind; a volume of the stack where left out.",
     )
     models: dict[Identifier, Model] = Field(default_factory=dict, description="The models, by id.")
+    groups: dict[Identifier, Group] = Field(
+        default_factory=dict,
+        description="Models that take turns, by name; models of no group always run. "
+        "The first group of an exclusion is active until `stackgen render --group NAME` says another.",
+    )
     endpoints: dict[Identifier, Endpoint] = Field(
         default_factory=dict, description="Servers that stackgen does not run, by id."
     )

@@ -146,9 +146,9 @@ GpuUuid = Annotated[str, AfterValidator(_gpu_uuid)]
 
 
 class Strict(BaseModel):
-    """Base of everything that a user writes."""
+    """Base of everything that a user writes. Validators are built at their first use: most runs need few of them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 def sequence(**constraints: Any) -> Any:

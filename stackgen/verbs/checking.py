@@ -11,7 +11,7 @@ from stackgen.backing import litellm
 from stackgen.errors import DockerError, StackError
 from stackgen.render.litellm import complaints as gateway_complaints
 from stackgen.report import Finding, Report, access_finding, access_skipped
-from stackgen.verbs import containers
+from stackgen.verbs import containers, memory
 from stackgen.verbs.drift import Measure, measure_of
 from stackgen.verbs.running import reached, to_the_gateway
 from stackgen.verbs.stack import Stack
@@ -47,7 +47,9 @@ def add_live(
         if states:
             tell("sending requests …" if wishes.models or wishes.modalities else "sending requests to every model …")
             report.containers += containers.proofs(stack.plan, docker, states, values)
-            _add_results(report, stack, docker, states, values, wishes, tell)
+            host, inside = _ways(docker, states, values)
+            _add_results(report, stack, states, values, wishes, tell, host, inside)
+            memory.add(report, stack.plan, docker, states, inside)  # some load a model at its first request
         report.access += _access_findings(stack, docker)
     except StackError as error:
         report.containers.append(Finding("running stack", (error.message,), hint=error.hint))
@@ -75,35 +77,39 @@ def _static_findings(stack: Stack) -> Iterator[Finding]:
     except DockerError as error:
         yield Finding("docker compose config", skipped=f"{error.message}; {error.hint}")
         return
-    yield Finding(
-        "docker compose config", tuple(runtime.compose.complaints(stack.out, [secret.name for secret in plan.secrets]))
+    secrets, groups = [secret.name for secret in plan.secrets], [group.name for group in plan.groups]
+    yield Finding("docker compose config", tuple(runtime.compose.complaints(stack.out, secrets, groups)))
+
+
+def _ways(
+    docker: runtime.Docker, states: Sequence[runtime.ContainerState], values: Mapping[str, str]
+) -> tuple[smoke.Transport, smoke.Transport]:
+    """From this host, and from the gateway's place inside the network."""
+    mask = vault.masker(vault.hidden(values))
+    gateway = next((state for state in states if state.service == litellm.NAME), None)
+    if gateway is None or gateway.status != "running":
+        inside = f"{litellm.NAME} does not run, and requests inside the network start from it"
+        return smoke.unreachable(f"{litellm.NAME} does not run"), smoke.unreachable(inside)
+    identifier = gateway.id
+    script = smoke.by_script(
+        lambda program, stdin, seconds: docker.execute(
+            identifier, ["python", "-c", program], stdin, timeout_seconds=seconds
+        )
     )
+    return smoke.masked(smoke.from_this_host, mask), smoke.masked(script, mask)
 
 
 def _add_results(
     report: Report,
     stack: Stack,
-    docker: runtime.Docker,
     states: Sequence[runtime.ContainerState],
     values: Mapping[str, str],
     wishes: smoke.Wishes,
     tell: Callable[[str], None],
+    host: smoke.Transport,
+    inside: smoke.Transport,
 ) -> None:
     """Real requests from this host and from inside the network."""
-    mask = vault.masker(vault.hidden(values))
-    gateway = next((state for state in states if state.service == litellm.NAME), None)
-    if gateway is None or gateway.status != "running":
-        host = smoke.unreachable(f"{litellm.NAME} does not run")
-        inside = smoke.unreachable(f"{litellm.NAME} does not run, and requests inside the network start from it")
-    else:
-        identifier = gateway.id
-        host = smoke.masked(smoke.from_this_host, mask)
-        inside = smoke.by_script(
-            lambda program, stdin, seconds: docker.execute(
-                identifier, ["python", "-c", program], stdin, timeout_seconds=seconds
-            )
-        )
-        inside = smoke.masked(inside, mask)
     began = time.monotonic()
     plan = reached(stack.plan, states)
     report.results += smoke.run(plan, host, inside, values, wishes, exact=report.simulated, tell=tell)

@@ -14,7 +14,7 @@ from stackgen.plan import Plan
 from stackgen.plan.openings import EVERYWHERE, published
 from stackgen.report import Finding
 from stackgen.runtime import ContainerState, HostPort
-from stackgen.verbs.drift import NO_CONTAINER, NOT_IN_SPEC, ONE_MORE, Measure, differences, other_settings
+from stackgen.verbs.drift import NO_CONTAINER, NOT_IN_SPEC, ONE_MORE, Measure, asleep, differences, other_settings
 
 RECENT = timedelta(hours=1)
 """How long a restart counts as a complaint; after it, it is a warning."""
@@ -90,8 +90,10 @@ def _disproof(docker: runtime.Docker, container: str, proof: Proof, values: Mapp
 
 def _finding(plan: Plan, service: Service, state: ContainerState | None, measure: Measure, now: datetime) -> Finding:
     name = service.name
+    if service.is_asleep and state:
+        return Finding(name, (f"it has a container, and {asleep(service)}",), hint=plan.verb("up"), service=name)
     if state is None and service.dormant:
-        return Finding(name, skipped="it is started by its name alone", service=name)
+        return Finding(name, skipped=asleep(service) or "it is started by its name alone", service=name)
     if state is None:
         return Finding(name, (NO_CONTAINER,), hint=plan.verb("up"), service=name)
     if service.may_end and state.is_done:

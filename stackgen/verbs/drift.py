@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from stackgen import render, runtime, vault
@@ -64,8 +64,20 @@ def other_settings(state: ContainerState, measure: Measure) -> Iterator[str]:
         yield "has other settings than the spec says"
 
 
+def asleep(service: Service) -> str:
+    """What is said of a service whose group is not active."""
+    return f"its group `{service.group.name}` sleeps" if service.group else ""
+
+
+def asleep_line(group: str, names: Iterable[str], switch: str) -> str:
+    """Public names that nobody answers to now, and the command that changes that."""
+    return f"asleep: {', '.join(names)}; `{switch}` wakes the group `{group}`"
+
+
 def drift_of(service: Service, state: ContainerState, measure: Measure) -> str:
     """Why `up` would change a container of the plan; empty where it would not."""
+    if service.is_asleep:
+        return asleep(service)
     reasons = [*differences(service, state, measure)] or [*other_settings(state, measure)]
     if not state.started_at:
         reasons.append("was never started")

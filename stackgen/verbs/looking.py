@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,12 +14,14 @@ from stackgen.plan import command
 from stackgen.report import SIMULATED, Finding
 from stackgen.runtime.container import ContainerState
 from stackgen.verbs.checking import files_finding
-from stackgen.verbs.drift import NO_CONTAINER, NOT_IN_SPEC, ONE_MORE, Measure, drift_of, measure_of
+from stackgen.verbs.drift import NO_CONTAINER, NOT_IN_SPEC, ONE_MORE, Measure, asleep_line, drift_of, measure_of
 from stackgen.verbs.running import gateway_port
 from stackgen.verbs.sight import Sight
 
 JSON_VERSION = 1
 _DIGEST_DIGITS = 12
+_RESTING = frozenset({"asleep", "dormant"})
+"""States of services that have no container and should have none."""
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
@@ -34,9 +36,9 @@ class ServiceStatus:
 
     @property
     def state(self) -> str:
-        """Docker's word, or absent, dormant (it waits to be asked for by name), done (one that may end, and ended well)."""
+        """Docker's word, or absent, asleep (its group does), dormant (it waits to be asked for by name), done (ended well)."""
         if self.container is None:
-            return "dormant" if self.wanted and self.wanted.dormant else "absent"
+            return _without_container(self.wanted)
         return "done" if self.may_end and self.container.is_done else self.container.status
 
     @property
@@ -52,7 +54,7 @@ class ServiceStatus:
     def runs(self) -> bool:
         """Whether it is as it should be, drift aside: ready, a job at work or done, or not wanted now."""
         if self.container is None:
-            return self.state == "dormant"
+            return self.state in _RESTING
         return self.state == "done" or self.container.is_ready or (self.may_end and self.state == "running")
 
     def age_seconds(self, now: datetime) -> int | None:
@@ -79,6 +81,8 @@ class Status:
     warnings: tuple[str, ...]
     spec_problems: int
     simulated: bool = False
+    asleep: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Public names that nobody answers to now, by their groups."""
 
     @property
     def ok(self) -> bool:
@@ -110,10 +114,12 @@ class Status:
 
     def sentences(self) -> Iterator[str]:
         """What to make of it, and the next step."""
-        wanted = [service for service in self.services if service.state != "dormant"]
+        wanted = [service for service in self.services if service.state not in _RESTING]
         text = f"{self.stack}: {sum(service.runs for service in wanted)} of {len(wanted)} services run"
         changes = sum(bool(service.drift) for service in wanted)
         yield text + (f", `{self._verb('up')}` would change {changes}" if changes else "")
+        for group, names in self.asleep.items():
+            yield asleep_line(group, names, self._verb(f"up --group {group}"))
         if self.simulated:
             yield SIMULATED
         yield f"next: {self.next_step}"
@@ -144,9 +150,10 @@ class Status:
 
         version, stack, simulated; ok: everything runs as the spec says; gateway_url: where it is published, or null;
         spec_problems: how many; files: {state, complaints}; warnings. services, by name: name, in_spec, job,
-        state (running, exited, absent, done, dormant, …), health (null without a check), exit_code (of one that ended),
+        state (running, exited, absent, asleep, done, dormant, …), health (null without a check), exit_code (of one that ended),
         restarts, started_at and ended_at (ISO, UTC), age_seconds, drift (empty: `stackgen up` would not change it),
         ports: [{container, address, published}], image (that runs), wanted_image, container (its id).
+        asleep: public names that nobody answers to now, by their groups.
         """
         return {
             "version": JSON_VERSION,
@@ -156,6 +163,7 @@ class Status:
             "gateway_url": self.gateway_url or None,
             "spec_problems": self.spec_problems,
             "files": {"state": self.files.state, "complaints": list(self.files.complaints)},
+            "asleep": {group: list(names) for group, names in self.asleep.items()},
             "services": [_as_json(service, self.now) for service in self.services],
             "warnings": list(self.warnings),
         }
@@ -179,6 +187,7 @@ def status_of(sight: Sight, docker: runtime.Docker) -> Status:
         warnings=tuple(filter(None, (sight.warning, measure.warning))),
         spec_problems=len(sight.failure.problems) if sight.failure else 0,
         simulated=sight.simulated,
+        asleep=sight.stack.plan.sleepers if sight.stack else {},
     )
 
 
@@ -207,6 +216,12 @@ def _services(sight: Sight, states: list[ContainerState], measure: Measure) -> I
     for name in sorted(set(planned) - of_plan):
         drift = "" if planned[name].dormant else NO_CONTAINER
         yield ServiceStatus(name=name, wanted=planned[name], container=None, drift=drift)
+
+
+def _without_container(wanted: Service | None) -> str:
+    if wanted and wanted.is_asleep:
+        return "asleep"
+    return "dormant" if wanted and wanted.dormant else "absent"
 
 
 def _is_settled(service: ServiceStatus) -> bool:

@@ -16,6 +16,7 @@ from stackgen.plan import Plan
 from stackgen.plan.openings import EVERYWHERE
 from stackgen.render.compose import SIMULATED_LABEL
 from stackgen.report import SIMULATED
+from stackgen.verbs.drift import asleep_line
 from stackgen.verbs.stack import Stack, simulation_home, stack_name
 
 _TURN_SECONDS = 30.0
@@ -101,6 +102,21 @@ def leftovers(name: str, docker: runtime.Docker, *, volumes: bool) -> list[str]:
     return found + [f"volume {volume}" for volume in docker.volumes(name)] if volumes else found
 
 
+def still_awake(plan: Plan, docker: runtime.Docker) -> dict[str, str]:
+    """Services that have a container though their group sleeps, each with its group's name."""
+    asleep = {service.name: service.group.name for service in plan.services if service.group and service.is_asleep}
+    there = {state.service for state in docker.containers(plan.name)}
+    return {name: group for name, group in asleep.items() if name in there}
+
+
+def group_lines(plan: Plan) -> Iterator[str]:
+    """Which groups are active, and which names sleep."""
+    if plan.groups:
+        yield f"active: {', '.join(plan.active_groups)}"
+    for group, names in plan.sleepers.items():
+        yield asleep_line(group, names, plan.verb(f"up --group {group}"))
+
+
 def final_lines(stack: Stack, seconds: float, states: Iterable[runtime.ContainerState]) -> list[str]:
     """What `up` says at its end: what is up, where it listens, what it serves, where its key is, what comes next.
 
@@ -118,6 +134,7 @@ def final_lines(stack: Stack, seconds: float, states: Iterable[runtime.Container
     lines = [f"{plan.name} is up after {seconds:.0f} s: {', '.join(gateway) or 'its gateway has no port on this host'}"]
     lines += [f"also listening: {', '.join(others)}"] if others else []
     lines += [f"models: {', '.join(_served(plan))}", f"key: {litellm.MASTER_KEY.name} in {shown}"]
+    lines += group_lines(plan)
     if plan.warnings:
         many = len(plan.warnings) > 1
         teller = plan.verb("check") if plan.simulated else "stackgen plan"

@@ -18,6 +18,7 @@ from stackgen.render.env import env_file
 from stackgen.simulators.faults import KINDS, Fault
 from stackgen.sources import describe, nearest, printable
 from stackgen.spec import SIMULATION_SUFFIX
+from stackgen.verbs import choice
 
 OUTPUT_FOLDER = "rendered"
 _SIMULATION_FOLDER = "simulation"
@@ -34,6 +35,8 @@ class Stack:
     home: Path
     """Where its secrets are kept: the spec's folder, or that of the simulation."""
     out: Path
+    chosen: tuple[str, ...] = ()
+    """Groups to be kept as the active ones; none where nobody chose now."""
 
     def files(self) -> tuple[render.File, ...]:
         """What is rendered, seen from where it is written."""
@@ -60,7 +63,14 @@ class Rendered:
 
 
 def open_stack(
-    file: Path, out: Path | None = None, *, simulate: bool = False, faults: Sequence[str] | None = None
+    file: Path,
+    out: Path | None = None,
+    *,
+    simulate: bool = False,
+    faults: Sequence[str] | None = None,
+    changes: Sequence[sources.Change] = (),
+    groups: Sequence[str] = (),
+    suggest: bool = True,
 ) -> Stack:
     """Read and plan a spec.
 
@@ -68,19 +78,23 @@ def open_stack(
         file: the spec, or its folder.
         out: folder of the rendered files.
         simulate: plan its simulation.
+        changes: what is tried in the place of what the spec says; never write such a stack.
         faults: `SERVICE=KIND[:SECONDS]` for stand-ins; None: those that the simulation was started with.
+        groups: names of groups that are to be active; kept when the stack is rendered.
+        suggest: whether changes are tried where something does not fit.
 
     Raises:
         SpecError: every problem it has.
         StackError: there is no such fault or no such stand-in.
     """
-    loaded = sources.load(file)
-    plan, home = planning.make(loaded), loaded.folder
+    loaded = sources.load(file, changes)
+    home = simulation_home(loaded.folder) if simulate else loaded.folder
+    plan = planning.make(loaded, active=choice.wanted(loaded.spec, groups, home, loaded.folder), suggest=suggest)
     if simulate:
-        home = simulation_home(loaded.folder)
         wanted = _faults(plan, faults) if faults is not None else _kept_faults(home)
         plan = planning.simulated(plan, planning.StandIns(reference=stand_in.reference, faults=wanted))
-    return Stack(plan, loaded.folder, home, out.absolute() if out else home / OUTPUT_FOLDER)
+    chosen = plan.active_groups if groups else ()
+    return Stack(plan, loaded.folder, home, out.absolute() if out else home / OUTPUT_FOLDER, chosen)
 
 
 def simulation_home(folder: Path) -> Path:
@@ -123,6 +137,8 @@ def render_stack(stack: Stack, *, force: bool = False) -> Rendered:
         known = vault.rendered_env_digest(stack.home, stack.out)
         written = _written(stack, env, known, force=force)
         vault.keep_rendered_env_digest(stack.home, stack.out, files.digest(env))
+        if stack.chosen:
+            choice.keep(stack.home, stack.chosen)
         if stack.plan.simulated:
             _keep_faults(stack)
     return Rendered(written, found.generated, found.missing, found.values, found.differing)

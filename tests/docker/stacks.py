@@ -26,7 +26,8 @@ class Stack:
     def __init__(self, folder: Path, label: str) -> None:
         self.folder = folder
         self.name = f"t-{label}-{hashlib.sha256(f'{TESTS}{os.getpid()}'.encode()).hexdigest()[:8]}"
-        self.port = free_port()
+        self.port = free_port(2)
+        self.engine_port = self.port + 1
 
     def write(self, text):
         write_spec(self.folder, text.format(name=self.name, port=self.port))

@@ -68,7 +68,6 @@ def stack(make_stack, engine):
     for path in (folder / "hub").rglob("*"):
         os.chown(path, 1000, 1000)
     os.chown(folder / "hub", 1000, 1000)
-    made.engine_port = made.port + 1
     text = SPEC.replace("{folder}", str(folder)).replace("{engine_port}", str(made.engine_port))
     made.write(text)
     yield made

@@ -171,6 +171,17 @@ def test_check_is_green_for_every_model_on_both_hops(stack):
     assert key(stack) not in json.dumps(report)
 
 
+def test_what_the_engine_told_of_its_memory_is_read_and_kept_of_no_processor(stack):
+    """Of 1 GiB and a tiny model: the log and /metrics of the real engine, and no row of a host without cards."""
+    result = stack.run("check", "--record", "--format", "json")
+    assert result.returncode == 0, result.stderr
+    (entry,) = json.loads(result.stdout)["memory"]
+    assert (entry["name"], entry["state"], entry["service"]) == ("vllm-chat: memory", "ok", "vllm-chat")
+    assert entry["note"] == "cache 1,048,576 tokens; requests of full length 4,096.00; the plan has no figures"
+    assert "not recorded: vllm-chat, it runs on the processor" in result.stderr
+    assert not (stack.folder / "profiles").exists()
+
+
 def test_the_commands_of_the_runbook_work_as_they_stand(stack):
     rendered = stack.folder / "rendered"
     blocks = re.findall(r"^```sh\n(.*?)^```$", (rendered / "RUNBOOK.md").read_text(), re.MULTILINE | re.DOTALL)

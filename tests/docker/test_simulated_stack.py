@@ -100,6 +100,9 @@ def test_up_and_check_are_one_command_each_for_all_six_models(simulation, beside
     answered = {(entry["hop"], entry["name"].partition(" (")[0]) for entry in found["requests"] if entry["ok"]}
     assert {name for hop, name in answered if hop == "gateway"} >= PUBLIC_NAMES
     assert {name for hop, name in answered if hop == "engine"} >= PUBLIC_NAMES
+    memory = {entry["service"]: entry["note"] or entry["skipped"] for entry in found["memory"]}
+    assert memory["vllm-chat"].startswith("weights ")
+    assert memory["ollama"] == "its log says nothing of memory"
     for word in ("up", "check", "status"):
         told = simulation.good(word)
         assert "simulat" in told.stderr + told.stdout, word

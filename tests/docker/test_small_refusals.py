@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
+import uuid
+from pathlib import Path
 
 import pytest
-from support import SMALL, write_spec
+from support import SMALL, plan_of, write_spec
+
+from stackgen import runtime
 
 pytestmark = pytest.mark.docker
 
@@ -53,3 +58,25 @@ def test_a_required_secret_without_a_value_is_asked_for(engine, tmp_path):
     assert result.returncode == 1
     assert "no value for HF_TOKEN" in result.stderr
     assert str(tmp_path / ".stackgen" / "secrets.env") in result.stderr
+
+
+def test_the_engine_says_where_its_images_and_volumes_lie(engine, tmp_path):
+    docker, name = runtime.connect(), f"stackgen-test-{uuid.uuid4().hex[:12]}"
+    assert docker.data_folder() == engine("info", "-f", "{{.DockerRootDir}}")
+    assert docker.volume_folder(name) is None
+    engine("volume", "create", name)
+    try:
+        assert docker.volume_folder(name) == engine("volume", "inspect", "-f", "{{.Mountpoint}}", name)
+    finally:
+        engine("volume", "rm", name)
+
+
+def test_a_disk_without_room_for_the_weights_is_named(engine, tmp_path):
+    huge = "models: {house/huge: {kind: embedding, weights_gib: 90000, layers: 1, hidden_size: 8, longest_context: 8, source: x}}"
+    (tmp_path / "profiles/facts").mkdir(parents=True)
+    (tmp_path / "profiles/facts/huge.yaml").write_text(huge)
+    text = SMALL.replace("sentence-transformers/all-MiniLM-L6-v2", "house/huge").replace("name: small", "name: no-room")
+    if not Path(engine("info", "-f", "{{.DockerRootDir}}")).is_dir():
+        pytest.skip("this engine keeps its images on another machine")
+    (warning,) = runtime.disk.warnings(plan_of(tmp_path, text), runtime.connect())
+    assert re.search(r"has [0-9.]+ GiB free, and 1800[0-9.]+ GiB are still to come: .*huggingface 180001\.1", warning)

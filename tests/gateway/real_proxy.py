@@ -150,6 +150,8 @@ def running(plan: Plan, gateway_text: str, program: Path, folder: Path) -> Itera
         cache = stack.enter_context(StrictRedis(password=keys.get(redis.PASSWORD.name, "")).listening())
         config = folder / "config.yaml"
         config.write_text(moved(gateway_text, addresses, cache.port), encoding="utf-8")
+        for file in _beside(plan):
+            (folder / Path(file.path).name).write_text(file.text, encoding="utf-8")
         log = folder / "proxy.log"
         port = free_port()
         stack.enter_context(_proxy(program, config, port, {**_environment(plan, keys, folder), **clouds}, log))
@@ -162,6 +164,12 @@ def running(plan: Plan, gateway_text: str, program: Path, folder: Path) -> Itera
             log=log,
             calls=calls,
         )
+
+
+def _beside(plan: Plan) -> list[render.File]:
+    """What else the gateway reads, in the folder of its configuration."""
+    paths = {file.path for file in service_of(plan, litellm.NAME).config_files} - {litellm.CONFIG.path}
+    return [file for file in render.files(plan) if file.path in paths]
 
 
 def _environment(plan: Plan, keys: Mapping[str, str], home: Path) -> dict[str, str]:

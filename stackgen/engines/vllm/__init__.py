@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from types import MappingProxyType
 
 from stackgen import facts
-from stackgen.engines import hub, memory
-from stackgen.engines.vllm.need import need, reserved_gib, shared_memory_gib
+from stackgen.engines import hub, memory, starting
+from stackgen.engines.vllm.need import budget, holds, need, reserved_gib, shared_memory_gib, usual
 from stackgen.engines.vllm.options import FLAGS, PARSERS, Options, complaints, parser_of
+from stackgen.engines.vllm.refusals import refusal
 from stackgen.parts import (
     ENGINE_NETWORK,
     Arg,
@@ -45,6 +46,7 @@ def services(instance: Instance) -> tuple[Service, ...]:
     """The server. Its command is what follows `vllm serve` in the image's entrypoint."""
     served = instance.models[0]
     locks = facts.locks(instance.image.family)
+    start = starting.with_weights(instance)
     variables = {
         "VLLM_API_KEY": Arg(value=API_KEY, why="the gateway must show it"),
         "VLLM_NO_USAGE_STATS": Arg(value="1", why="no telemetry"),
@@ -70,7 +72,9 @@ def services(instance: Instance) -> tuple[Service, ...]:
             capabilities=locks.capabilities,
             limits=memory.host_limits(instance, reserved_gib(instance)),
             health=Health(command=("python3", "-c", _LOOK)),
-            start_budget_seconds=served.model.start_seconds or 1800,
+            start_budget_seconds=start.seconds,
+            start_budget_path=start.path,
+            start_budget_why=start.why,
             networks=(ENGINE_NETWORK,),
             gpus=instance.gpus,
             shared_memory_gib=shared_memory_gib(instance),
@@ -183,8 +187,13 @@ ENGINE = Engine(
     process_options=frozenset(),
     fetches=False,
     memory_share="gpu_memory_utilization",
+    savings=MappingProxyType({"max_num_batched_tokens": (2048,), "kv_cache_dtype": ("fp8", "fp8_e5m2")}),
     complaints=complaints,
     need=need,
+    holds=holds,
+    refusal=refusal,
+    budget=budget,
+    usual=usual,
     services=services,
     routes=routes,
 )

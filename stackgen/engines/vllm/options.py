@@ -9,7 +9,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from stackgen import facts
 from stackgen.engines import hub
 from stackgen.parts import ServedModel
 from stackgen.sources import Path
@@ -29,6 +28,11 @@ class Options(Strict):
     kv_cache_dtype: Word | None = Field(None, description="Number format of the attention cache, e.g. fp8.")
     gpu_memory_utilization: float | None = Field(
         None, gt=0, le=1, description="Share of each card that vLLM takes, 0 to 1."
+    )
+    kv_cache_memory_bytes: int | None = Field(
+        None,
+        ge=2**20,
+        description="Attention cache on each card, in bytes; beside the share, which then only bounds it.",
     )
     max_num_batched_tokens: int | None = Field(None, ge=16, description="Tokens that one step works on.")
     enable_prefix_caching: bool | None = Field(None, description="Reuse the cache of equal beginnings.")
@@ -51,6 +55,7 @@ FLAGS = MappingProxyType(
         "--max-num-seqs": "concurrency",
         "--max-num-batched-tokens": "options.max_num_batched_tokens",
         "--gpu-memory-utilization": "options.gpu_memory_utilization",
+        "--kv-cache-memory-bytes": "options.kv_cache_memory_bytes",
         "--dtype": "options.dtype",
         "--quantization": "options.quantization",
         "--kv-cache-dtype": "options.kv_cache_dtype",
@@ -70,7 +75,6 @@ def complaints(served: ServedModel) -> Iterator[tuple[Path, str, str]]:
     """Abilities for which neither the spec nor the catalogue names a parser, and parsers of abilities that are off."""
     if not _ELSEWHERE.fullmatch(served.model.source):
         yield from hub.source_complaints(served)
-    yield from _share_complaints(served)
     for ability, option in PARSERS.items():
         wanted, written = getattr(served.model, ability), served.value(f"options.{option}")
         if wanted and not parser_of(served, ability):
@@ -80,28 +84,12 @@ def complaints(served: ServedModel) -> Iterator[tuple[Path, str, str]]:
             yield ("options", option), f"`{ability}` is false, and this would switch it on", "drop one of the two"
 
 
-def _share_complaints(served: ServedModel) -> Iterator[tuple[Path, str, str]]:
-    """Cards among which the attention heads cannot be shared evenly, nor each be repeated equally often."""
-    known = facts.models().get(served.model.source)
-    cards = len(served.model.gpus or ()) // served.model.replicas
-    if known and cards > 1 and not _can_share(known, cards):
-        fitting = ", ".join(str(count) for count in range(1, cards + 1) if _can_share(known, count))
-        message = f"{cards} cards cannot share the attention heads of {served.model.source} evenly"
-        yield ("gpus",), message, f"for each replica it can have: {fitting}"
-
-
-def _can_share(known: facts.ModelFacts, cards: int) -> bool:
-    """Heads are split evenly; those of keys and values may also be repeated evenly (vLLM's own rule)."""
-    kept = known.kv_heads
-    return known.attention_heads % cards == 0 and (not kept or kept % cards == 0 or cards % kept == 0)
-
-
 def parser_of(served: ServedModel, ability: str) -> str | None:
     """The parser of an ability: the written one, else the catalogue's where the ability is asked for."""
     written = served.value(f"options.{PARSERS[ability]}")
     if written:
         return str(written)
-    known = facts.models().get(served.model.source)
+    known = served.known
     if not known or not getattr(served.model, ability):
         return None
     return (known.tool_parser if ability == "tools" else known.reasoning_parser) or None

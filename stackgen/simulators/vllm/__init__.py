@@ -18,7 +18,8 @@ from ..language import tokens
 from ..metrics import CONTENT_TYPE
 from . import command, requests
 from .command import Command
-from .generation import Generation
+from .generation import CACHE_SERIES, Generation
+from .memory import Memory, memory
 from .requests import refusal
 
 OUT_OF_MEMORY = (
@@ -64,14 +65,17 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
 
 def door(words: Sequence[str], environment: Mapping[str, str], version: str) -> Door:
     """What vLLM answers, started with this command line and environment; SystemExit where it would refuse them."""
-    return _Vllm(command.read(words, environment, version), version.removeprefix("v")).door()
+    given = command.read(words, environment, version)
+    return _Vllm(given, memory(given, environment), version.removeprefix("v")).door()
 
 
 class _Vllm:
-    def __init__(self, command: Command, version: str) -> None:
+    def __init__(self, command: Command, memory: Memory, version: str) -> None:
         self.command = command
+        self.memory = memory
         self.version = version
         self.model = Generation(command, version)
+        self.model.metrics.add(CACHE_SERIES, 1, **memory.labels())
 
     def door(self) -> Door:
         works = self._works()
@@ -95,6 +99,7 @@ class _Vllm:
             failure=lambda _: refusal(_DEAD, None, 500, "InternalServerError").answer,
             works=frozenset(works),
             mends_slashes=True,
+            log=tuple(self.memory.lines()),
         )
 
     def _works(self) -> dict[str, Handler]:

@@ -41,6 +41,10 @@ class Command:
     keys: tuple[str, ...]
     longest: int
     """Tokens of prompt and answer together."""
+    cards: int
+    """Cards that share the layers."""
+    sequences: int
+    """Requests that are answered at the same time."""
     calls_tools: bool
     thinks: bool
     forces_usage: bool
@@ -69,6 +73,8 @@ def read(words: Sequence[str], environment: Mapping[str, str], version: str) -> 
         port=8000 if given.port is None else given.port,
         keys=tuple(written or filter(None, [environment.get("VLLM_API_KEY")])),
         longest=_longest(given, source, environment),
+        cards=given.tensor_parallel_size or 1,
+        sequences=given.max_num_seqs or 1,
         calls_tools=bool(given.enable_auto_tool_choice),
         thinks=bool(given.reasoning_parser),
         forces_usage=bool(getattr(given, "enable_force_include_usage", None)),

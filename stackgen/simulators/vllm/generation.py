@@ -16,6 +16,7 @@ from .requests import refusal
 from .spelling import Head
 from .text import Written, write
 
+CACHE_SERIES = "vllm:cache_config_info"
 SERIES: Mapping[str, tuple[str, str]] = {
     "vllm:num_requests_running": ("gauge", "Number of requests in model execution batches."),
     "vllm:num_requests_waiting": ("gauge", "Number of requests waiting to be processed."),
@@ -23,6 +24,7 @@ SERIES: Mapping[str, tuple[str, str]] = {
     "vllm:prompt_tokens_total": ("counter", "Number of prefill tokens processed."),
     "vllm:generation_tokens_total": ("counter", "Number of generation tokens processed."),
     "vllm:request_success_total": ("counter", "Count of successfully processed requests."),
+    CACHE_SERIES: ("gauge", "Information of the LLMEngine CacheConfig"),
 }
 _DEFAULT_COMPLETION_TOKENS = 16
 
@@ -37,7 +39,7 @@ class Generation:
         self.metrics = Metrics(SERIES)
         self.labels = {"engine": "0", "model_name": command.names[0]}
         for name in SERIES:
-            if name != "vllm:request_success_total":
+            if name not in {"vllm:request_success_total", CACHE_SERIES}:
                 self.metrics.add(name, 0, **self.labels)
 
     def name(self, values: Mapping[str, Any]) -> str:

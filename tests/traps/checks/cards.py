@@ -23,10 +23,20 @@ def trap_21(stack, _):
         if not service.cards:
             yield f"{service} names no card, and {len(services)} services want one"
     for card in sorted({card for service in services for card in service.cards}):
-        together = [service for service in services if card in service.cards]
-        yield from _budget_of(card, together)
-        for one, other in combinations(together, 2):
-            yield from _order_of(stack, card, one, other)
+        for together in _together([service for service in services if card in service.cards]):
+            yield from _budget_of(card, together)
+            for one, other in combinations(together, 2):
+                yield from _order_of(stack, card, one, other)
+
+
+def _together(tenants):
+    """Who is there at the same time: what always runs, with each of the sets that take turns."""
+    turns = sorted({_turn(service) for service in tenants} - {""}) or [""]
+    return [[service for service in tenants if _turn(service) in ("", turn)] for turn in turns]
+
+
+def _turn(service):
+    return " ".join(service.data.get("profiles") or ())
 
 
 def _budget_of(card, together):
@@ -47,7 +57,8 @@ def _order_of(stack, card, one, other):
     if not stack.waits_for(one, other) and not stack.waits_for(other, one):
         yield f"card {card}: {one} and {other} start at the same time and measure each other's memory"
     for vllm, neighbour in ((one, other), (other, one)):
-        if vllm.role == "vllm" and neighbour.role != "vllm" and stack.waits_for(vllm, neighbour):
+        always = _turn(vllm) and not _turn(neighbour)  # what always runs cannot wait for what takes turns
+        if vllm.role == "vllm" and neighbour.role != "vllm" and stack.waits_for(vllm, neighbour) and not always:
             yield f"card {card}: {vllm} asks for free memory at start, and starts after {neighbour}"
 
 

@@ -1,0 +1,164 @@
+"""What is known of cards and models, and what a look at a model adds beside the spec."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stackgen import facts, files, vault
+from stackgen.errors import Problem, SpecError, StackError
+from stackgen.facts import Card, ModelFacts
+from stackgen.render import yaml
+from stackgen.sources import Declared, declared, nearest
+
+if TYPE_CHECKING:
+    from stackgen.lookup import Found
+
+TOKEN = "HF_TOKEN"  # noqa: S105 - the name of a variable
+_STAMP = re.compile(r"^# sha256 of what follows: ([0-9a-f]{64})\n\n", re.MULTILINE)
+_SHIPPED = "shipped"
+_NOT_IN_FILES = ("tool_parser", "reasoning_parser")
+"""What no file of a model says; the shipped facts may."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where a look at a model was written."""
+
+    path: str
+    """Seen from the working directory."""
+    changed: bool
+    shipped: bool
+    """Whether the model came with stackgen too; the file counts now."""
+
+
+def folder_of(file: Path) -> Path:
+    """The folder of a spec, which need not be sound.
+
+    Raises:
+        StackError: neither the spec nor the folder is there.
+    """
+    if file.is_dir():
+        return file.absolute()
+    if not file.is_file():
+        hint = "name the spec that the facts are for: --file path/to/stack.yaml"
+        raise StackError("there is no such file, so there is nothing to write facts beside", where=str(file), hint=hint)
+    return file.absolute().parent
+
+
+def facts_beside(folder: Path) -> Declared:
+    """What is known with the facts files of a folder.
+
+    Raises:
+        SpecError: a file is wrong.
+    """
+    problems: list[Problem] = []
+    found = declared(folder, problems)
+    if problems:
+        prefix = Path(os.path.relpath(folder))
+        seen = (problem.place._replace(file=str(prefix / problem.place.file)) for problem in problems)
+        raise SpecError(problem._replace(place=place) for problem, place in zip(problems, seen, strict=True))
+    return found
+
+
+def hub_token(folder: Path, environment: Mapping[str, str]) -> str | None:
+    """The token for gated models: the caller's, else the one that the stack keeps."""
+    kept = environment.get(TOKEN) or vault.read(folder / vault.FOLDER / vault.FILE).get(TOKEN)
+    return kept or None
+
+
+def keep_facts(folder: Path, found: Found, known: Declared, *, force: bool = False) -> Kept:
+    """Write what was found out, as a file that can be committed.
+
+    Args:
+        folder: the spec's.
+        found: what was found out.
+        known: what the facts files said before.
+        force: overwrite a file that was edited by hand.
+
+    Raises:
+        StackError: another file says the same model, somebody edited this one, or it cannot be written.
+    """
+    path = facts.file_of(found.model)
+    seen = os.path.relpath(folder / path)
+    place = known.places.get(("models", found.model))
+    if place and place.file != path:
+        hint = "edit it there, or remove its lines and run this again"
+        raise StackError(f"{found.model} is there already", where=f"{place.file}:{place.line}", hint=hint)
+    shipped = facts.models().get(found.model)
+    said = {key: getattr(shipped, key, "") for key in _NOT_IN_FILES}
+    entry = {**found.entry(), **{key: value for key, value in said.items() if value}}
+    header = [f"Written by `stackgen facts add`: {found.source}", *found.notes]
+    body = yaml.dump({"models": {found.model: entry}}, header)
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    text = f"# sha256 of what follows: {digest}\n\n{body}"
+    old = _text(folder / path)
+    if old is not None and not force and not _is_ours(old, found.model):
+        hint = "take what you need from it, then: --force overwrites it"
+        raise StackError("somebody edited this file, and it would be lost", where=seen, hint=hint)
+    if old != text:
+        files.put(folder / path, text)
+    return Kept(seen, changed=old != text, shipped=shipped is not None)
+
+
+def rows_of_facts(known: Declared) -> Iterator[tuple[str, ...]]:
+    """Every card and model: what it is, its memory, where that is said."""
+    yield "id", "kind", "GiB", "said by"
+    for card in known.catalogue.cards.values():
+        yield card.id, "card", f"{card.visible_gib:g}", _said_by(known, "cards", card.id)
+    for model in known.catalogue.models.values():
+        yield model.source, model.kind, _weights(model), _said_by(known, "models", model.source)
+
+
+def lines_of_fact(known: Declared, identifier: str) -> Iterator[tuple[str, str]]:
+    """Everything about one card or model, then where it is said and who says so.
+
+    Raises:
+        StackError: nobody knows it.
+    """
+    group = "cards" if identifier in known.catalogue.cards else "models"
+    entries: Mapping[str, Card | ModelFacts] = {**known.catalogue.models, **known.catalogue.cards}
+    if identifier not in entries:
+        hint = nearest(identifier, entries)
+        add = facts.how_to_declare(identifier, "llm")
+        raise StackError(f"nothing is known of {identifier}", hint=f"{hint}; for a model that is new: {add}")
+    entry = entries[identifier]
+    for field in dataclasses.fields(entry):
+        value = getattr(entry, field.name)
+        if value not in (None, 0, "", ()):
+            estimate = field.name == "weights_gib" and isinstance(entry, ModelFacts) and entry.is_estimate
+            yield field.name, f"{value} (estimate)" if estimate else str(value)
+    yield "said by", _said_by(known, group, identifier)
+
+
+def _said_by(known: Declared, group: str, identifier: str) -> str:
+    place = known.places.get((group, identifier))
+    return f"{place.file}:{place.line}" if place else _SHIPPED
+
+
+def _weights(model: ModelFacts) -> str:
+    return f"{model.weights_gib:g}" + (" (estimate)" if model.is_estimate else "")
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StackError(f"the facts cannot be read: {error}", where=str(path)) from None
+
+
+def _is_ours(text: str, model: str) -> bool:
+    """Whether a file is as `facts add` left it, and about the same model."""
+    stamp = _STAMP.match(text)
+    if stamp is None:
+        return False
+    body = text[stamp.end() :]
+    return hashlib.sha256(body.encode()).hexdigest() == stamp[1] and f"{yaml.quoted(model)}:" in body
