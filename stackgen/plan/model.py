@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 from stackgen import facts
-from stackgen.parts import Arg, Gpu, Group, Held, Instance, Need, Route, Secret, Service, Storage, host_url
+from stackgen.parts import Arg, Gpu, Group, Held, Instance, Need, Route, Secret, Service, Storage, host_url, together
 from stackgen.plan.deployments import Deployment
 from stackgen.plan.disk import Disk
 from stackgen.plan.load import load_gib
@@ -87,7 +88,8 @@ class CardPlan:
         if any(use.need is None for use in self.uses):
             return Verdict.UNKNOWN
         margins = facts.margins()
-        reserve = margins.shared_reserve_gib if len(self.uses) > 1 else 0.0
+        shared = any(together(one.group, other.group) for one, other in combinations(self.uses, 2))
+        reserve = margins.shared_reserve_gib if shared else 0.0
         least = load_gib((use.group, use.least_gib or 0.0) for use in self.uses)
         spare = self.gpu.card.visible_gib - reserve - least
         is_tight = any(use.is_tight for use in self.uses) or spare < margins.tight_headroom * self.gpu.card.visible_gib
