@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -116,6 +117,11 @@ class Held:
     """None where requests of different lengths fill it differently."""
     requests: float
     """Of full length, at the same time."""
+
+    @property
+    def shown_requests(self) -> str:
+        """Their number for people, never rounded up: 3.96 are not 4."""
+        return f"{math.floor(self.requests * 10) / 10:.1f}"
 
 
 @dataclass(frozen=True, kw_only=True)

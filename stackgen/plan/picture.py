@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from string import ascii_lowercase
 
@@ -93,5 +92,4 @@ def _cache(memory: Memory) -> str:
 def _requests(memory: Memory) -> str:
     if memory.held is None:
         return "-"
-    whole = math.floor(memory.held.requests * 10) / 10  # 3.96 are not 4
-    return f"{whole:.1f}, {memory.requests_wanted} asked for: {memory.verdict}"
+    return f"{memory.held.shown_requests}, {memory.requests_wanted} asked for: {memory.verdict}"

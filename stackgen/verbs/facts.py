@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from stackgen import facts, files, vault
 from stackgen.errors import Problem, SpecError, StackError
-from stackgen.facts import Card, ModelFacts
+from stackgen.facts import Card, ModelFacts, Variant
 from stackgen.render import yaml
 from stackgen.sources import Declared, declared, nearest
 
@@ -131,7 +131,9 @@ def lines_of_fact(known: Declared, identifier: str) -> Iterator[tuple[str, str]]
     entry = entries[identifier]
     for field in dataclasses.fields(entry):
         value = getattr(entry, field.name)
-        if value not in (None, 0, "", ()):
+        if isinstance(value, tuple):
+            yield from ((field.name, _build(variant)) for variant in value)
+        elif value not in (None, 0, ""):
             estimate = field.name == "weights_gib" and isinstance(entry, ModelFacts) and entry.is_estimate
             yield field.name, f"{value} (estimate)" if estimate else str(value)
     yield "said by", _said_by(known, group, identifier)
@@ -140,6 +142,11 @@ def lines_of_fact(known: Declared, identifier: str) -> Iterator[tuple[str, str]]
 def _said_by(known: Declared, group: str, identifier: str) -> str:
     place = known.places.get((group, identifier))
     return f"{place.file}:{place.line}" if place else _SHIPPED
+
+
+def _build(variant: Variant) -> str:
+    """A build of a model in another number format, in one line."""
+    return f"{variant.quantization}, {variant.weights_gib:g} GiB, {variant.weights_evidence}: {variant.source or 'no name'}"
 
 
 def _weights(model: ModelFacts) -> str:

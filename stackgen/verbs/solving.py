@@ -127,7 +127,7 @@ def _short_cache(plan: Plan, keys: tuple[str, ...], requests: int) -> str:
     for name in served:
         held = plan.memory[name].held if name in plan.memory else None
         if held and held.requests < requests:
-            return f"the cache of {name} holds {held.requests:.1f} requests of full length"
+            return f"the cache of {name} holds {held.shown_requests} requests of full length"
     return ""
 
 
