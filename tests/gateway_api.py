@@ -10,6 +10,8 @@ import time
 from contextlib import contextmanager
 from urllib.parse import parse_qs, urlsplit
 
+from support import Listener
+
 MASTER = "sk-master-0123456789abcdef"
 LIMITS = {"models", "max_budget", "budget_duration", "rpm_limit", "tpm_limit"}
 FIELDS = {
@@ -147,7 +149,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @contextmanager
 def running():
     """The gateway and its port."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+    with Listener(("127.0.0.1", 0), _Handler) as server:
         server.gateway = Gateway()
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Thread
+
+from support import Listener
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 _INFO = re.compile(r"/api/models/([^?]+)")
@@ -97,7 +99,7 @@ def hub(repositories: dict[str, Repository]) -> Iterator[StandIn]:
         def log_message(self, *_):
             """Nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Listener(("127.0.0.1", 0), Handler)
     found.address = f"http://127.0.0.1:{server.server_address[1]}"
     thread = Thread(target=server.serve_forever, args=(0.05,))
     thread.start()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 import socket
+import sys
 import textwrap
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,14 @@ def _taken(port: int) -> bool:
         except OSError:
             return True
     return False
+
+
+class Listener(ThreadingHTTPServer):
+    """A server of a test. A client that goes away is no error: its trace would end in another test's output."""
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def lacking(what: str, reason: str, fix: str) -> None:

@@ -15,6 +15,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from support import Listener
 
 from stackgen import smoke
 from stackgen.smoke import File, Request
@@ -88,7 +89,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def server():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as running:
+    with Listener(("127.0.0.1", 0), _Handler) as running:
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
         try:

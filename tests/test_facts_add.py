@@ -400,7 +400,9 @@ def test_show_says_who_says_what(run, at_hub, tmp_path):
     assert out.splitlines()[-1].split() == ["said", "by", f"{KEPT}:6"]
     assert ["weights_gib", "15.256433"] in [line.split() for line in out.splitlines()]
     assert "said by             shipped" in run("facts", "show", "l40s")[1]
-    assert "variants             awq4, 5.71 GiB, logged: Qwen/Qwen3-8B-AWQ\n" in run("facts", "show", "Qwen/Qwen3-8B")[1]
+    assert (
+        "variants             awq4, 5.71 GiB, logged: Qwen/Qwen3-8B-AWQ\n" in run("facts", "show", "Qwen/Qwen3-8B")[1]
+    )
     listed = run("facts", "show")[1]
     assert f"{KEPT}:6" in listed
     assert " (estimate)" in listed

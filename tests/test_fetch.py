@@ -16,7 +16,7 @@ import urllib.parse
 from contextlib import contextmanager
 
 import pytest
-from support import free_port
+from support import Listener, free_port
 
 from stackgen.resources import shipped
 
@@ -138,7 +138,7 @@ def serving(kind, *, after=None, **state):
     """A stand-in that listens, at once or after an event; it must have seen nothing that it does not know."""
     defaults = {"models": [], "pulls": {}, "registry": [], "gated": [], "unlisted": [], "refusals": [], "key": ""}
     port = free_port() if after else 0
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), kind, bind_and_activate=not after)
+    server = Listener(("127.0.0.1", port), kind, bind_and_activate=not after)
     server.daemon_threads = True
     vars(server).update(defaults | {"seconds": 0.0, "seen": [], "keys": [], "unexpected": []} | state)
     server.url = f"http://127.0.0.1:{port or server.server_port}"

@@ -298,6 +298,19 @@ def test_a_refusal_shows_the_numbers_and_adds_them_up(tmp_path):
     assert "`gpu_memory_utilization: 0.58` under `options` of `chat`" in hint
 
 
+def test_models_of_one_process_may_be_parted(tmp_path):
+    entry = "{source: Qwen/Qwen3-%s-4B, engine: infinity, modalities: [%s], options: {batch_size: 1}%s}"
+    embed = f"  embed: {entry % ('Embedding', 'embedding', '')}"
+    ((_, message, hint),) = refusals(
+        tmp_path, spec(["l4", "l4"], embed, f"  rank: {entry % ('Reranker', 'rerank', '')}")
+    )
+    assert message.startswith("no card is left for `embed`, `rank`")
+    assert "`instance: embed` of `embed`: a process of its own" in hint
+    own = embed.replace("options", "instance: embed, options")
+    plan = plan_of(tmp_path, spec(["l4", "l4"], own, f"  rank: {entry % ('Reranker', 'rerank', '')}"))
+    assert sorted(where(plan).values()) == [["a0"], ["a1"]]
+
+
 def test_what_helps_only_together_is_said_together(tmp_path):
     models = [
         CHAT.replace("8B", "4B") % ", concurrency: 1",

@@ -52,6 +52,7 @@ def _tried(trouble: Trouble, bench: Bench) -> Iterator[str]:
             yield from _savings(trouble, bench, engine, served)
             yield from _shorter_contexts(trouble, bench, engine, served)
             yield from _smaller_variants(trouble, bench, served)
+    yield from _own_instances(trouble, bench)
     yield from _free_choice(trouble, bench)
     yield from _other_counts(trouble, bench)
     yield from _several(trouble, bench)
@@ -149,6 +150,25 @@ def _smaller_variants(trouble: Trouble, bench: Bench, served: ServedModel) -> It
             size = f"{build.weights_gib:.1f} GiB of weights{', an estimate' if build.is_estimate else ''}"
             line = f"`source: {source}` of `{served.id}`, {size}"
             yield line if build.source else f"a build in {build.quantization} as `source` of `{served.id}`, {size}"
+
+
+def _own_instances(trouble: Trouble, bench: Bench) -> Iterator[str]:
+    """A process of its own for one of several models that share one: then they need not be on the same card."""
+    concerned = {instance.name for instance in _concerned(trouble, bench)}
+    for unit in bench.units:
+        models = unit.instance.models
+        if unit.instance.name not in concerned or not unit.is_free or len(models) == 1:
+            continue
+        for served in models:
+            left = replace(
+                unit, instance=replace(unit.instance, models=tuple(one for one in models if one is not served))
+            )
+            name = f"{unit.instance.engine}-{served.id}"
+            own = replace(unit, instance=replace(unit.instance, name=name, models=(served,)))
+            others = [other for other in bench.units if other is not unit]
+            if bench.helps(trouble, [*others, left, own]):
+                yield f"`instance: {served.id}` of `{served.id}`: a process of its own"
+                break
 
 
 def _several(trouble: Trouble, bench: Bench) -> Iterator[str]:
