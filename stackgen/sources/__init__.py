@@ -20,7 +20,7 @@ from stackgen.sources.changes import Change, change_of, changed, path_of
 from stackgen.sources.document import Document, Path, describe, printable, read
 from stackgen.sources.facts_files import Declared, declared
 from stackgen.sources.layers import Layer, Merged, Origin
-from stackgen.sources.validation import checked, findings, problems_of
+from stackgen.sources.validation import checked, findings, problems_of, read_as
 from stackgen.sources.wording import fields_at, nearest, type_at
 from stackgen.spec import Pin, Profile, Spec
 
@@ -164,15 +164,9 @@ def _profiles(
         shown = f"profiles/{found.name}"
         if found.parent == folders[1]:
             shipped_files.add(shown)
-        try:
-            text, mistakes = read(found, shown)
-        except SpecError as error:
-            problems += error.problems
-            continue
-        profile, rest, errors = checked(Profile, text.data)
-        problems += mistakes
-        problems += problems_of(errors, Profile, text.place)
-        if profile is not None:
+        read_profile = read_as(Profile, found, shown, problems)
+        if read_profile:
+            profile, text, rest = read_profile
             profiles.append((profile, replace(text, data=rest)))
     return profiles, shipped_files
 

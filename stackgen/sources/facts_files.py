@@ -8,11 +8,11 @@ from pathlib import Path as FilePath
 from types import MappingProxyType
 
 from stackgen import facts
-from stackgen.errors import Place, Problem, SpecError
+from stackgen.errors import Place, Problem
 from stackgen.facts import Card, Catalogue, Measured, ModelFacts, Variant
-from stackgen.sources.document import Document, describe, printable, read
+from stackgen.sources.document import Document, describe, printable
 from stackgen.sources.layers import value_at
-from stackgen.sources.validation import checked, problems_of
+from stackgen.sources.validation import read_as
 from stackgen.spec import CardEntry, FactsFile, ModelEntry
 
 SUFFIX = ".yaml"
@@ -96,15 +96,9 @@ def _read(folder: FilePath, problems: list[Problem]) -> Iterator[tuple[FactsFile
             problems.append(Problem(Place(shown, 1, 1), f"facts files end in {SUFFIX}, and this one is not read", hint))
         if path.suffix != SUFFIX:
             continue
-        try:
-            document, mistakes = read(path, shown)
-        except SpecError as error:
-            problems += error.problems
-            continue
-        file, _, errors = checked(FactsFile, document.data)
-        problems += mistakes
-        problems += problems_of(errors, FactsFile, document.place)
-        if file is not None:
+        found = read_as(FactsFile, path, shown, problems)
+        if found:
+            file, document, _ = found
             yield file, document
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path as FilePath
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from stackgen.errors import Place, Problem
-from stackgen.sources.document import Path
+from stackgen.errors import Place, Problem, SpecError
+from stackgen.sources.document import Document, Path, read
 from stackgen.sources.layers import value_at
 from stackgen.sources.wording import sentence
 
@@ -53,6 +54,31 @@ def findings(cls: type[_Checked], data: Any, at: Path, place: Placer) -> tuple[_
             return place((*at, *path), of_key=of_key)
 
         return None, problems_of(error.errors(), cls, below)
+
+
+def read_as(
+    cls: type[_Checked], path: FilePath, shown: str, problems: list[Problem]
+) -> tuple[_Checked, Document, dict[str, Any]] | None:
+    """Read a file that stands beside a spec; what is wrong with it is added to the problems.
+
+    Args:
+        cls: what it holds.
+        path: the file.
+        shown: its name in messages and comments.
+        problems: gets what is wrong.
+
+    Returns:
+        The object, the file, and what of its data is sound; None when too little is left.
+    """
+    try:
+        document, mistakes = read(path, shown)
+    except SpecError as error:
+        problems += error.problems
+        return None
+    found, rest, errors = checked(cls, document.data)
+    problems += mistakes
+    problems += problems_of(errors, cls, document.place)
+    return None if found is None else (found, document, rest)
 
 
 def checked(
