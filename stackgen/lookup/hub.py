@@ -96,7 +96,7 @@ class Hub:
 
     def _get(self, repository: str, name: str, revision: str, headers: dict[str, str]) -> bytes:
         from huggingface_hub import get_session, hf_hub_url, hf_raise_for_status  # noqa: PLC0415
-        from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # noqa: PLC0415
+        from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # noqa: PLC0415 - re-exported without a word
 
         url = hf_hub_url(repository, name, revision=revision, endpoint=self.endpoint)
         headers = {**build_hf_headers(token=self.token), **headers}
@@ -131,7 +131,7 @@ class Hub:
     def _told(self, repository: str, model: str, kind: str) -> Iterator[None]:
         """The hub's refusals, and a network that is not there, in our words: with the numbers to declare instead."""
         from huggingface_hub import errors  # noqa: PLC0415
-        from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # noqa: PLC0415
+        from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # noqa: PLC0415 - re-exported without a word
 
         hint = by_hand(model, kind or "llm", {})
         page = f"{self.endpoint}/{repository}"

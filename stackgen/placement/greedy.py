@@ -52,7 +52,7 @@ def orders(puzzle: Puzzle) -> Iterator[list[int]]:
         lambda item: (item.apart == NOBODY, -_gang(item), -_size(item)),
     )
     for key in keys:
-        yield [item.index for item in sorted(free, key=lambda item, key=key: (*key(item), item.index))]  # type: ignore[misc]
+        yield [item.index for item in sorted(free, key=key)]  # stable: what is equal stays in the order of the puzzle
 
 
 def fill(board: Board, order: list[int], rule: Rule, closed: Collection[int] = ()) -> list[int]:

@@ -91,7 +91,6 @@ def _fits(units: Sequence[Unit], identifier: str, gpus: Sequence[Gpu], engines: 
 def _longest(units: Sequence[Unit], identifier: str, gpus: Sequence[Gpu], engines: Mapping[str, Engine]) -> int | None:
     """The longest context that fits; None where none does."""
     own = next(_own_length(unit.instance.models[0]) for unit in units if unit.instance.models[0].id == identifier)
-
     return largest(
         _STEP, own, _STEP, lambda tokens: _fits(_with_context(units, identifier, tokens), identifier, gpus, engines)
     )

@@ -85,10 +85,8 @@ def sizings(found: Sequence[Instance], engines: Mapping[str, Engine]) -> dict[st
 def with_share(instance: Instance, engine: Engine, sizing: Sizing) -> Instance:
     """The instance with the options that make its engine keep to a share which nobody wrote, and those that it must say."""
     served = instance.models[0]
-    whys = dict.fromkeys(
-        engine.usual(instance, smallest_card(instance)), "planned: what this release takes on this card"
-    )
     chosen = dict(engine.usual(instance, smallest_card(instance)))
+    whys = dict.fromkeys(chosen, "planned: what this release takes on this card")
     if sizing.share is not None and not sizing.is_written:
         kept = engine.budget(instance, sizing.share, sizing.cache_gib if sizing.beside else None)
         why = f"planned beside {', '.join(sizing.beside)}" if sizing.beside else "planned: the card is its own"

@@ -128,13 +128,17 @@ def _shorter_contexts(trouble: Trouble, bench: Bench, engine: Engine, served: Se
 def _savings(trouble: Trouble, bench: Bench, engine: Engine, served: ServedModel) -> Iterator[str]:
     """Options with which the engine takes less, in its own order; of each the value that takes least away."""
     for option, values in engine.savings.items():
-        now = served.value(f"options.{option}")
-        left = values[values.index(now) + 1 :] if now in values else values
-        smaller = [value for value in left if not (isinstance(value, int) and isinstance(now, int) and now <= value)]
+        smaller = _smaller(served.value(f"options.{option}"), values)
         fitting = (value for value in smaller if bench.helps_with(trouble, _options(served, **{option: value})))
         value = next(fitting, None)
         if value is not None:
             yield f"`{option}: {value}` under `options` of `{served.id}`"
+
+
+def _smaller(now: object, values: Sequence[Any]) -> list[Any]:
+    """The values of a saving that take less than what is said now, each less than the one before."""
+    left = values[values.index(now) + 1 :] if now in values else values
+    return [value for value in left if not (isinstance(value, int) and isinstance(now, int) and now <= value)]
 
 
 def _smaller_variants(trouble: Trouble, bench: Bench, served: ServedModel) -> Iterator[str]:
@@ -193,10 +197,10 @@ def _several(trouble: Trouble, bench: Bench) -> Iterator[str]:
 def _strongest(engine: Engine, served: ServedModel) -> Iterator[Saving]:
     """Of every saving the value that takes least, as a line and as a change."""
     for option, values in engine.savings.items():
-        now, least = served.value(f"options.{option}"), values[-1]
-        if now != least and not (isinstance(least, int) and isinstance(now, int) and now <= least):
-            line = f"`{option}: {least}` under `options` of `{served.id}`"
-            yield Saving(line, served.id, partial(_options, **{option: least}))
+        smaller = _smaller(served.value(f"options.{option}"), values)
+        if smaller:
+            line = f"`{option}: {smaller[-1]}` under `options` of `{served.id}`"
+            yield Saving(line, served.id, partial(_options, **{option: smaller[-1]}))
     if "concurrency" in engine.fields and (served.model.concurrency or 1) > 1:
         yield Saving(f"`concurrency: 1` of `{served.id}`", served.id, partial(_fields, concurrency=1))
 

@@ -10,6 +10,7 @@ from typing import Any
 from stackgen import sources
 from stackgen.errors import SpecError, StackError
 from stackgen.plan import Plan
+from stackgen.plan.halving import largest
 from stackgen.plan.schema import whole_numbers_at
 from stackgen.sources import Change, describe, nearest
 from stackgen.verbs.stack import open_stack
@@ -142,8 +143,4 @@ def _last(first: int, fits: Callable[[int], bool]) -> int | None:
     high = next((count for count in _doubled(2 * first) if not fits(count)), None)
     if high is None:
         return None
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
+    return largest(high // 2, high - 1, 1, fits)
