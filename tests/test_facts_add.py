@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 import struct
-import sys
+from functools import partial
 
 import pytest
 import yaml
 from hub_stand_in import REVISION, Repository, hub
 from support import TESTS, free_port, write_spec
 
-from stackgen import cli, facts
+from stackgen import facts
 from stackgen import plan as planning
 from stackgen import sources as reading
 from stackgen.lookup import hub as look_at_hub
@@ -37,24 +37,12 @@ KEPT = "profiles/facts/house--New-8B.yaml"
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Run a verb beside a spec; exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
+def run(tmp_path, monkeypatch, run):
+    """Run a verb beside a spec, without a hub; exit code, stdout, stderr."""
     monkeypatch.setenv("COLUMNS", "400")
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{free_port()}")
     write_spec(tmp_path, SPEC)
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["stackgen", *words])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capsys.readouterr()
-        return int(code), out, err
-
-    return call
+    return partial(run, spec=None)
 
 
 @pytest.fixture

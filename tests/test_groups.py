@@ -10,14 +10,15 @@ import runpy
 import stat
 import sys
 import types
+from functools import partial
 
 import pytest
 import yaml
 from engine_stand_in import Engine, container
 from support import write_spec
 
-from stackgen import cli, render, runtime, smoke, sources, verbs
 from stackgen import plan as planning
+from stackgen import render, runtime, smoke, sources, verbs
 from stackgen.errors import StackError
 from stackgen.plan import StandIns
 
@@ -51,22 +52,11 @@ def engine(monkeypatch):
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Run a verb in a folder with a spec; exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
+def run(tmp_path, monkeypatch, run):
+    """Run a verb in a folder with a stack of groups; exit code, stdout, stderr."""
     monkeypatch.setenv("COLUMNS", "200")
     write_spec(tmp_path, SPEC)
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["stackgen", *words])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        return int(code), *capsys.readouterr()
-
-    return call
+    return partial(run, spec=None)
 
 
 def kept(folder):
