@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from engine_stand_in import Engine
 from support import GOLDEN, MEASURED, SMALL, write_spec
 
-from stackgen import cli
+from stackgen import cli, runtime
 
 _FOREIGN = (
     "HF_TOKEN",
@@ -91,3 +92,13 @@ def _write(folder: Path, texts: Mapping[str, str]) -> None:
     for path, text in texts.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """The engine that the verbs meet, empty at first; Compose's hashes are those of its containers."""
+    made = Engine()
+    made.hashes = {}
+    monkeypatch.setattr(runtime, "connect", lambda: made)
+    monkeypatch.setattr(runtime.compose, "config_hashes", lambda *_: made.hashes)
+    return made

@@ -14,7 +14,7 @@ from functools import partial
 
 import pytest
 import yaml
-from engine_stand_in import Engine, container
+from engine_stand_in import container
 from support import write_spec
 
 from stackgen import plan as planning
@@ -40,15 +40,6 @@ TWICE = SPEC.replace("models:\n", "models:\n"
     "  a: {source: Qwen/Qwen3-4B, engine: vllm, modalities: [chat]}\n"
     "  b: {source: Qwen/Qwen3-8B, engine: vllm, modalities: [chat]}\n", 1
 ).replace("gateway:", "  left: {models: [a]}\n  right: {models: [b], exclusive: left}\ngateway:")  # fmt: skip
-
-
-@pytest.fixture
-def engine(monkeypatch):
-    made = Engine()
-    made.hashes = {}
-    monkeypatch.setattr(runtime, "connect", lambda: made)
-    monkeypatch.setattr(runtime.compose, "config_hashes", lambda *_: made.hashes)
-    return made
 
 
 @pytest.fixture

@@ -26,16 +26,6 @@ RECORD = {"message": "Started\nand ready", "level": "INFO", "timestamp": "2026-1
 
 
 @pytest.fixture
-def engine(monkeypatch):
-    """The engine that the verbs meet, empty at first; Compose's hashes are those of its containers."""
-    made = Engine()
-    made.hashes = {}
-    monkeypatch.setattr(runtime, "connect", lambda: made)
-    monkeypatch.setattr(runtime.compose, "config_hashes", lambda *_: made.hashes)
-    return made
-
-
-@pytest.fixture
 def run(run, monkeypatch):
     """A verb on a terminal that is wide enough for whole tables; exit code, stdout, stderr."""
     monkeypatch.setenv("COLUMNS", "200")
