@@ -23,7 +23,7 @@ demo: $(VENV)/.installed ## install, render and prove two examples, bring one up
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo
 
 test: $(VENV)/.installed-dev ## every test; what this machine cannot run is skipped and named
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.installed-dev ## format, lint, types, floors of the house, generated docs
 	$(BIN)/ruff format --check .
@@ -47,4 +47,4 @@ bench: $(VENV)/.installed-dev ## time whole commands against peers, and how soon
 	$(BIN)/python benchmarks/placement.py --instances 100 --seconds 2
 
 clean: ## remove what make made
-	rm -rf $(VENV) .venv-litellm dist build artifacts
+	rm -rf $(VENV) .venv-litellm .venv-tutor dist build artifacts

@@ -1,50 +1,140 @@
-"""Times whole commands against named peers in one run: CPU seconds (user + system), minimum and median.
+"""Times whole commands against named peers in one run: CPU seconds (user + system) of the process and its children.
 
-Peers: `docker compose config -q` reads the same stack that `stackgen render` wrote; a bare typer app with the same verbs
-prints its help. Growth: render of 10 to 1,000 models.
+Each command and its peers take turns, so that a busy moment of the machine meets all of them; the first turn only warms
+up and leaves byte code on both sides. What is compared are the minima: the least disturbed run of each.
+
+Peers: `tutor config save` (PyPI, tutor 22) renders a platform of its own into files, as `stackgen render` does;
+`docker compose config -q` reads what `stackgen render` wrote; a bare typer app with the same verbs prints its help.
+Tutor is no dependency of the project: it is installed into .venv-tutor at the first run, unless STACKGEN_TUTOR names one.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-RUNS = 10
+from stackgen.cli.app import app
+
 ROOT = Path(__file__).resolve().parent.parent
-STACKGEN = [sys.executable, "-m", "stackgen"]
+STACKGEN = (sys.executable, "-m", "stackgen")
+TUTOR_VERSION = "tutor>=22,<23"
 BARE_APP = """
+import sys
 import typer
 app = typer.Typer(rich_markup_mode=None)
-for verb in ("render", "plan", "up", "down", "status", "check", "schema"):
+for verb in sys.argv.pop(1).split(","):
     app.command(verb)(lambda file: None)
 app()
 """
+RUNS = 10
+SMALL_COUNTS = (10, 100, 1000)
+JUDGED_COUNT = 1000
+MOST_OF_TUTOR, MOST_OF_COMPOSE, MOST_OF_BARE_APP, MOST_PER_DOUBLING = 0.8, 2.0, 1.3, 2.2
 
 
-def cpu_seconds(command: Sequence[str], folder: Path, prepare: Callable[[], None] = lambda: None) -> list[float]:
-    """CPU seconds of each run, children included, after one run to warm up."""
-    found = []
-    for turn in range(RUNS + 1):
-        prepare()
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, cwd=folder, capture_output=True, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        if turn:
-            found.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return found
+class Run(NamedTuple):
+    """What one run took."""
+
+    cpu_seconds: float
+    peak_mib: float
 
 
-def row(name: str, times: list[float], peer: list[float] | None = None) -> None:
-    """One line: minimum, median, and the ratio of medians to the peer."""
-    ratio = f"  {statistics.median(times) / statistics.median(peer):5.2f} x peer" if peer else ""
-    print(f"{name:<52} min {min(times):6.3f} s  median {statistics.median(times):6.3f} s{ratio}")
+@dataclass(frozen=True)
+class Command:
+    """A command that is timed, and what it is called in a row."""
+
+    name: str
+    words: Sequence[str]
+    folder: Path
+    environment: Mapping[str, str]
+
+    def run(self) -> Run:
+        """Run it once.
+
+        Raises:
+            RuntimeError: it failed.
+        """
+        with tempfile.TemporaryFile() as talk:
+            process = subprocess.Popen(
+                self.words, cwd=self.folder, env=self.environment, stdout=subprocess.DEVNULL, stderr=talk
+            )
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode:
+                talk.seek(0)
+                raise RuntimeError(
+                    f"{self.name} ended with {process.returncode}: {talk.read().decode(errors='replace')}"
+                )
+        return Run(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+class Bench:
+    """Runs commands in turns, prints their rows and remembers which targets were missed."""
+
+    def __init__(self, folder: Path) -> None:
+        own = {"PYTHONPATH": str(ROOT), "TUTOR_ROOT": str(folder / "tutor")}
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        self.folder = folder
+        self.environment = {**kept, **own}
+        self.missed: list[str] = []
+
+    def command(self, name: str, *words: str, folder: Path | None = None) -> Command:
+        """A command in a folder."""
+        return Command(name, words, folder or self.folder, self.environment)
+
+    def best(self, commands: Sequence[Command], runs: int) -> list[float]:
+        """The least CPU seconds of each; a row is printed for each.
+
+        Args:
+            commands: they take turns.
+            runs: how often each is timed, after one turn to warm up.
+        """
+        found: list[list[Run]] = [[] for _ in commands]
+        for turn in range(runs + 1):
+            for runs_of_one, command in zip(found, commands, strict=True):
+                one = command.run()
+                if turn:
+                    runs_of_one.append(one)
+        for command, runs_of_one in zip(commands, found, strict=True):
+            seconds = [run.cpu_seconds for run in runs_of_one]
+            peak = max(run.peak_mib for run in runs_of_one)
+            numbers = f"min {min(seconds):7.3f} s  median {statistics.median(seconds):7.3f} s  peak {peak:5.0f} MiB"
+            print(f"{command.name:<52} {numbers}" + (f"  ({runs} runs)" if runs != RUNS else ""), flush=True)
+        return [min(run.cpu_seconds for run in runs_of_one) for runs_of_one in found]
+
+    def judge(self, what: str, ratio: float, most: float) -> None:
+        """Print a ratio beside its target."""
+        verdict = "met" if ratio <= most else "MISSED"
+        print(f"  -> {what}: {ratio:.2f} x, target at most {most} x: {verdict}", flush=True)
+        if ratio > most:
+            self.missed.append(what)
+
+
+def tutor() -> str | None:
+    """The tutor that is there, or one that is installed now; None where it cannot be had."""
+    named = os.environ.get("STACKGEN_TUTOR")
+    if named:
+        return named
+    folder = ROOT / ".venv-tutor"
+    program = folder / "bin" / "tutor"
+    if not program.exists():
+        print(f"installing {TUTOR_VERSION} into {folder.name}/", file=sys.stderr)
+        try:
+            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+            subprocess.run([folder / "bin" / "pip", "install", "-q", TUTOR_VERSION], check=True)
+        except subprocess.CalledProcessError:
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
+    return str(program)
 
 
 def large_spec(count: int) -> str:
@@ -55,36 +145,80 @@ def large_spec(count: int) -> str:
     return f"version: 1\nname: large\nprofiles: [cpu]\nmodels:\n{models}"
 
 
-def main() -> None:
-    """All rows."""
+def of_help(bench: Bench) -> None:
+    """`--help` beside a typer app that has nothing but the same verbs."""
+    verbs = ",".join(app.declared)
+    help_of_ours = bench.command("stackgen --help", *STACKGEN, "--help")
+    bare = bench.command(
+        "a bare typer app with the same verbs, --help", sys.executable, "-c", BARE_APP, verbs, "--help"
+    )
+    ours, theirs = bench.best([help_of_ours, bare], RUNS)
+    bench.judge("--help beside the bare app", ours / theirs, MOST_OF_BARE_APP)
+
+
+def of_example(bench: Bench, compose: str | None) -> None:
+    """render of archi-llm beside tutor, and beside Compose, which reads the result."""
+    folder = bench.folder / "archi-llm"
+    shutil.copytree(ROOT / "examples" / "archi-llm", folder)
+    commands = [bench.command("stackgen render, archi-llm", *STACKGEN, "render", folder=folder)]
+    other = tutor()
+    if other:
+        commands.append(bench.command("tutor config save", other, "config", "save"))
+    else:
+        print("tutor could not be installed: no row of it")
+    if compose:
+        read = (compose, "compose", "config", "-q")
+        commands.append(bench.command("docker compose config -q, archi-llm", *read, folder=folder / "rendered"))
+    ours, *theirs = bench.best(commands, RUNS)
+    if other:
+        bench.judge("render of archi-llm beside tutor", ours / theirs[0], MOST_OF_TUTOR)
+    if compose:
+        print(f"  -> render of archi-llm beside Compose: {ours / theirs[-1]:.2f} x")
+
+
+def of_models(bench: Bench, count: int, compose: str | None, runs: int) -> float:
+    """render of many models, and Compose where it is given; the CPU seconds of ours."""
+    folder = bench.folder / f"{count}-models"
+    folder.mkdir()
+    (folder / "stack.yaml").write_text(large_spec(count), encoding="utf-8")
+    commands = [bench.command(f"stackgen render, {count:,} models", *STACKGEN, "render", folder=folder)]
+    if compose:
+        read = (compose, "compose", "config", "-q")
+        commands.append(bench.command(f"docker compose config -q, {count:,} models", *read, folder=folder / "rendered"))
+    ours, *theirs = bench.best(commands, runs)
+    if theirs and count == JUDGED_COUNT:
+        bench.judge(f"render of {count:,} models beside Compose", ours / theirs[0], MOST_OF_COMPOSE)
+    elif theirs:
+        print(f"  -> render of {count:,} models beside Compose: {ours / theirs[0]:.2f} x")
+    return ours
+
+
+def main() -> int:
+    """All rows; 1 where a target was missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--most-models", type=int, default=10_000, metavar="N", help="where the growth ends")
+    parser.add_argument("--long-runs", type=int, default=3, metavar="N", help="runs of each row of the growth")
+    wishes = parser.parse_args()
+    compose = shutil.which("docker")
+    if not compose:
+        print("no docker command: rows without that peer")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        shutil.copy(ROOT / "examples" / "article-core" / "stack.yaml", folder)
-        subprocess.run([*STACKGEN, "render"], cwd=folder, capture_output=True, check=True)
-        compose = shutil.which("docker")
-        peer = None
-        if compose:
-            peer = cpu_seconds([compose, "compose", "config", "-q"], folder / "rendered")
-            row("docker compose config -q, article-core (peer)", peer)
-        else:
-            print("no docker command: rows without that peer")
-        row("stackgen render, article-core", cpu_seconds([*STACKGEN, "render"], folder), peer)
-        bare = cpu_seconds([sys.executable, "-c", BARE_APP, "--help"], folder)
-        row("bare typer app --help (peer)", bare)
-        row("stackgen --help", cpu_seconds([*STACKGEN, "--help"], folder), bare)
-        folder = folder / "large"  # a folder of rendered files belongs to one stack
-        folder.mkdir()
-        for count in (10, 100, 1000):
-            (folder / "stack.yaml").write_text(large_spec(count), encoding="utf-8")
-            subprocess.run([*STACKGEN, "render"], cwd=folder, capture_output=True, check=True)
-            larger = cpu_seconds([compose, "compose", "config", "-q"], folder / "rendered") if compose else None
-            row(
-                f"stackgen render, {count} models (peer: compose config)",
-                cpu_seconds([*STACKGEN, "render"], folder),
-                larger,
-            )
-    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, {RUNS} runs each")
+        bench = Bench(Path(name))
+        of_help(bench)
+        of_example(bench, compose)
+        for count in SMALL_COUNTS:
+            of_models(bench, count, compose, RUNS)
+        before = 0.0
+        for count in (wishes.most_models // 8, wishes.most_models // 4, wishes.most_models // 2, wishes.most_models):
+            now = of_models(bench, count, None, wishes.long_runs)
+            if before:
+                bench.judge(f"{count:,} models beside half of them", now / before, MOST_PER_DOUBLING)
+            before = now
+    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores; {RUNS} runs each where a row says nothing else")
+    if bench.missed:
+        print(f"missed: {', '.join(bench.missed)}")
+    return 1 if bench.missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,8 +1,9 @@
 """Writes the generated parts of the docs, or (--check) fails where they are not what the code says.
 
-docs/commands.md is the help of every verb; docs/stack.schema.json the schema. README.md, docs/coverage.md, docs/stack.md,
-docs/profiles.md, docs/facts.md and docs/simulation.md hold blocks between `<!-- begin NAME -->` and `<!-- end NAME -->`;
-reference.py writes those of docs/stack.md, docs/profiles.md and docs/facts.md.
+docs/commands.md is the help of every verb; docs/stack.schema.json the schema. README.md and docs/tour.md are run by
+transcripts.py; what of them needs a Docker engine, by tests/docker/test_tour.py. Other pages hold blocks between
+`<!-- begin NAME -->` and `<!-- end NAME -->`: reference.py writes those of docs/stack.md, docs/profiles.md and docs/facts.md,
+troubles.py those of docs/troubleshooting.md, house.py those of docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -16,39 +17,41 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import house
 import reference
+import transcripts
+import troubles
+import typer
 import yaml
 
-from stackgen import plan as planning
-from stackgen import sources
-from stackgen.cli.app import VERBS
+from stackgen.cli import app
+from stackgen.cli.app import GROUPS
 from stackgen.engines import ENGINES
 from stackgen.plan import schema
 from stackgen.simulators.faults import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
-SUBCOMMANDS = {"facts": (("add",), ("show",))}
 
 
 def generated() -> Iterator[tuple[Path, str]]:
     """Every generated file with its text."""
     yield ROOT / "docs" / "commands.md", commands()
     yield ROOT / "docs" / "stack.schema.json", json.dumps(schema.of_spec(), indent=2, ensure_ascii=False) + "\n"
-    spec = ROOT / "examples" / "archi-llm" / "stack.yaml"
-    plan = planning.make(sources.load(spec))
-    readme, coverage = ROOT / "README.md", ROOT / "docs" / "coverage.md"
-    shown = {
-        "example": f"```yaml\n{spec.read_text(encoding='utf-8')}```\n",
-        "plan": f"```text\n{planning.as_text(plan)}```\n",
-        "refusal": reference.of_planning()["too-big"],
-    }
-    yield readme, with_blocks(readme.read_text(encoding="utf-8"), shown)
+    readme, tour = ROOT / "README.md", ROOT / "docs" / "tour.md"
+    yield readme, with_blocks(transcripts.filled(readme.read_text(encoding="utf-8")), {"verbs": verbs()})
+    yield tour, transcripts.filled(tour.read_text(encoding="utf-8"))
+    coverage = ROOT / "docs" / "coverage.md"
     pages = {"stack": reference.of_stack(), "profiles": reference.of_profiles(), "facts": reference.of_facts()}
     for name, filled in pages.items():
         page = ROOT / "docs" / f"{name}.md"
         yield page, with_blocks(page.read_text(encoding="utf-8"), filled)
     page = ROOT / "docs" / "planning.md"
     yield page, with_blocks(page.read_text(encoding="utf-8"), reference.of_planning())
+    page = ROOT / "docs" / "explain.md"
+    yield page, with_blocks(page.read_text(encoding="utf-8"), reference.of_explain())
+    for name, blocks in {"troubleshooting": troubles.blocks(), "architecture": house.blocks()}.items():
+        page = ROOT / "docs" / f"{name}.md"
+        yield page, with_blocks(page.read_text(encoding="utf-8"), blocks)
     page = ROOT / "docs" / "simulation.md"
     faults = "".join(f"| `{kind}` | it {what} |\n" for kind, what in KINDS.items())
     yield page, with_blocks(page.read_text(encoding="utf-8"), {"faults": faults})
@@ -59,10 +62,30 @@ def generated() -> Iterator[tuple[Path, str]]:
 def commands() -> str:
     """The help of stackgen and of each verb, as Markdown."""
     parts = ["# Commands\n\nGenerated from the program's own help.\n"]
-    for words in ((), *((verb, *below) for verb in VERBS for below in ((), *SUBCOMMANDS.get(verb, ())))):
+    for words in verbs_below(typer.main.get_command(app)):
         title = " ".join(("stackgen", *words))
         parts.append(f"\n## {title}\n\n```text\n{help_of(*words)}```\n")
     return "".join(parts)
+
+
+def verbs_below(command: Any, *words: str) -> Iterator[tuple[str, ...]]:
+    """The words of a command and of everything below it, in the order of its help."""
+    yield words
+    for name in command.list_commands(None) if hasattr(command, "list_commands") else ():
+        yield from verbs_below(command.commands[name], *words, name)
+
+
+def verbs() -> str:
+    """What each verb does, in the groups of the program's help."""
+    program: Any = typer.main.get_command(app)
+    rows = [["", "verb", "what it does"]]
+    for group, names in GROUPS.items():
+        for name in names:
+            if name in program.list_commands(None):
+                said = program.commands[name].get_short_help_str(200).rstrip(".")
+                first = all(row[0] != group for row in rows)
+                rows.append([group if first else "", f"[`stackgen {name}`](docs/commands.md#stackgen-{name})", said])
+    return reference.lines(rows)
 
 
 def help_of(*words: str) -> str:
@@ -121,13 +144,11 @@ def kept_out(entry: dict[str, Any]) -> str:
 
 def main() -> None:
     """Write or compare."""
-    stale = [path for path, text in generated() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    if "--check" in sys.argv[1:]:
-        if stale:
-            names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
-            raise SystemExit(f"not what the code says: {names}; run: make docs")
-        return
-    for path, text in generated():
+    stale = {path: text for path, text in generated() if not path.exists() or path.read_text("utf-8") != text}
+    if "--check" in sys.argv[1:] and stale:
+        names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
+        raise SystemExit(f"not what the code says: {names}; run: make docs")
+    for path, text in stale.items():
         path.write_text(text, encoding="utf-8")
 
 

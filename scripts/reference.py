@@ -6,43 +6,23 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
 import yaml
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from stackgen import facts, sources
 from stackgen import plan as planning
 from stackgen.engines import ENGINES
+from stackgen.explain.keys import Key, groups_below, keys_of
 from stackgen.modalities import MODALITIES
-from stackgen.spec import FactsFile, Profile, Spec, facts_file, words
+from stackgen.spec import FactsFile, Profile, Spec
+from stackgen.verbs import answer, open_asked
 
 REQUIRED = "**required**"
 ROOT = Path(__file__).resolve().parent.parent
 PROFILES, EXAMPLES = ROOT / "profiles", ROOT / "examples"
 GOLDEN = EXAMPLES.parent / "tests" / "golden"
-KINDS = (
-    (words.Identifier, "id"),
-    (facts_file.CardId, "id of a card"),
-    (facts_file.Count, "whole number, 0 or more"),
-    (facts_file.Gib, "GiB, more than 0"),
-    (facts_file.Day, "day"),
-    (words.EnvironmentName, "variable name"),
-    (words.PublicName, "public name"),
-    (words.PublicNames, "list of public names"),
-    (words.PortNumber, "port, 1 to 65535"),
-    (words.Address, "IP address"),
-    (words.Subnet, "network with its prefix"),
-    (words.Url, "URL"),
-    (words.AbsolutePath, "absolute path"),
-    (words.DockerName, "name in Docker"),
-    (words.GpuUuid, "UUID"),
-)
-"""What the types of text and numbers are called; every other one is plain text."""
-FORMS = {tuple: "list: {}", dict: "map: {} → {}"}
-PLAIN: Mapping[Any, str] = {str: "text", bool: "true or false", int: "whole number", float: "number", Any: "anything"}
 
 
 def blocks(root: type[BaseModel], start: str) -> Iterator[tuple[str, str]]:
@@ -52,7 +32,8 @@ def blocks(root: type[BaseModel], start: str) -> Iterator[tuple[str, str]]:
         root: Spec, Profile or FactsFile.
         start: stands before every path, such as `profile.`; empty for the spec.
     """
-    groups = paths(root, start)
+    groups = groups_below(root, start.rstrip("."))
+    groups[root] = groups[root] or "stack.yaml"
     for model, path in groups.items():
         yield f"keys {path}", table(model, groups)
 
@@ -147,66 +128,18 @@ def flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield f"{prefix}{key}", value
 
 
-def paths(root: type[BaseModel], start: str) -> dict[type[BaseModel], str]:
-    """Every group of keys below a model, with the first path that leads to it, from top to bottom."""
-    found = {root: start.rstrip(".") or "stack.yaml"}
-
-    def walk(model: type[BaseModel], prefix: str) -> None:
-        for name, hint in get_type_hints(model, include_extras=True).items():
-            for inner, deeper in groups_in(hint, f"{prefix}{name}"):
-                if inner not in found:
-                    found[inner] = deeper
-                    walk(inner, f"{deeper}.")
-
-    walk(root, start)
-    return found
-
-
-def groups_in(hint: Any, path: str) -> Iterator[tuple[type[BaseModel], str]]:
-    """The groups of keys that a type holds."""
-    if isinstance(hint, type) and issubclass(hint, BaseModel):
-        yield hint, path
-    for part in get_args(hint):
-        yield from groups_in(part, f"{path}.*" if get_origin(hint) is dict else path)
-
-
 def table(model: type[BaseModel], groups: Mapping[type[BaseModel], str]) -> str:
     """The keys of a group; those that must be written come first."""
-    hints = get_type_hints(model, include_extras=True)
+
+    def link(group: type[BaseModel]) -> str:
+        return f"[keys](#{anchor(groups[group])})"
+
     rows = [["key", "type", "where left out", "what it says"]]
-    for name, field in sorted(model.model_fields.items(), key=lambda item: default(model, *item) != REQUIRED):
-        rows.append([f"`{name}`", described(hints[name], field, groups), default(model, name, field), words_of(field)])
+    rows += [
+        [f"`{key.name}`", key.kind, default(model, key), key.meaning.replace("|", "\\|")]
+        for key in sorted(keys_of(model, link), key=lambda key: default(model, key) != REQUIRED)
+    ]
     return lines(rows)
-
-
-def described(hint: Any, field: FieldInfo, groups: Mapping[type[BaseModel], str]) -> str:
-    """A type with its limits; the names of types have theirs in them."""
-    found = kind(hint, groups)
-    return found if "," in found else found + bounds(field)
-
-
-def kind(hint: Any, groups: Mapping[type[BaseModel], str]) -> str:
-    """A type in words. There are no unions in a spec, so what stands beside None is one type."""
-    known = next((word for alias, word in KINDS if hint == alias), None)
-    if known:
-        return known
-    if get_origin(hint) is Annotated:
-        hint = get_args(hint)[0]
-    if get_origin(hint) is Literal:
-        return " or ".join(code(value) for value in get_args(hint))
-    inner = [kind(part, groups) for part in get_args(hint) if part not in {type(None), Ellipsis}]
-    if inner:
-        return FORMS.get(get_origin(hint), "{}").format(*inner)
-    return f"[keys](#{anchor(groups[hint])})" if hint in groups else PLAIN[hint]
-
-
-def bounds(field: FieldInfo) -> str:
-    """The limits of a number."""
-    said = {name: getattr(rule, name) for rule in field.metadata for name in ("ge", "gt", "le") if hasattr(rule, name)}
-    least = f"more than {said['gt']}" if "gt" in said else f"{said['ge']}" if "ge" in said else ""
-    if "le" in said and least:
-        return f", {least} to {said['le']}"
-    return f", {least}{' or more' if 'ge' in said else ''}" if least else ""
 
 
 def from_profile(model: type[BaseModel], name: str) -> str:
@@ -215,22 +148,16 @@ def from_profile(model: type[BaseModel], name: str) -> str:
     return code(said[name]) if model.__name__ == "Gateway" and name in said else ""
 
 
-def default(model: type[BaseModel], name: str, field: FieldInfo) -> str:
+def default(model: type[BaseModel], key: Key) -> str:
     """What counts where nobody writes the key."""
-    if field.is_required():
-        return from_profile(model, name) or ("profiles fill it" if name == "gateway" else REQUIRED)
-    value = field.get_default(call_default_factory=True)
-    return "" if value in (None, PydanticUndefined, {}, (), "") or isinstance(value, BaseModel) else code(value)
-
-
-def words_of(field: FieldInfo) -> str:
-    """The description, in one cell."""
-    return (field.description or "").replace("|", "\\|")
+    if key.required:
+        return from_profile(model, key.name) or ("profiles fill it" if key.name == "gateway" else REQUIRED)
+    return "" if key.default is None else code(key.default)
 
 
 def code(value: Any) -> str:
     """A value as YAML spells it."""
-    shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+    shown = ", ".join(map(str, value)) if isinstance(value, list) else value
     return f"`{str(shown).lower() if isinstance(shown, bool) else shown}`"
 
 
@@ -261,3 +188,14 @@ def of_facts() -> dict[str, str]:
     rows = [["kind", "it needs"]]
     rows += [[f"`{kind}`", ", ".join(f"`{key}`" for key in facts.lacking(kind, {}))] for kind in facts.kinds()]
     return {**dict(blocks(FactsFile, "facts.")), "needs": lines(rows)}
+
+
+def of_explain() -> dict[str, str]:
+    """The blocks of docs/explain.md: answers about an example."""
+    opened = open_asked(EXAMPLES / "shared-card" / "stack.yaml", ROOT / "docs" / "rendered")
+    questions = {"explain value": "models.chat.context", "explain line": "docker-compose.yml:240"}
+    found = {name: answer(opened, question) for name, question in questions.items()}
+    return {
+        name: f"```text\n$ stackgen explain {questions[name]}\n{chr(10).join(told.lines('rendered/'))}\n```\n"
+        for name, told in found.items()
+    }

@@ -2,6 +2,7 @@
 
     StackError            the user can mend it: message, where, hint (exit code 1)
     ├── SpecError         one or many problems in stack.yaml and profiles, each with its place
+    ├── JoinedError       errors of several stacks in one run
     ├── DriftError        files on disk are not those that stackgen wrote
     ├── DockerError       the engine, Compose or an image is not there or refuses
     └── NotHealthyError   a service died or did not become healthy in time
@@ -67,6 +68,25 @@ class SpecError(StackError):
         files = ", ".join(dict.fromkeys(problem.place.file for problem in self.problems))
         count = len(self.problems)
         super().__init__(f"{count} problem{'s' if count > 1 else ''} in {files}")
+
+
+class JoinedError(StackError):
+    """Errors of one run that are to be shown together."""
+
+    def __init__(self, errors: Iterable[StackError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__(f"{len(self.errors)} errors")
+
+
+def joined(errors: Iterable[StackError]) -> StackError:
+    """One error for all: one alone is itself, problems of several specs become those of one error."""
+    found = tuple(errors)
+    if len(found) == 1:
+        return found[0]
+    specs = [error for error in found if isinstance(error, SpecError)]
+    if len(specs) == len(found):
+        return SpecError(problem for error in specs for problem in error.problems)
+    return JoinedError(found)
 
 
 class DriftError(StackError):

@@ -9,7 +9,8 @@ import pytest
 from engine_stand_in import Engine
 from support import GOLDEN, MEASURED, SMALL, write_spec
 
-from stackgen import cli, runtime
+from stackgen import cli, console, runtime
+from stackgen.verbs import bugs
 
 _FOREIGN = (
     "HF_TOKEN",
@@ -19,6 +20,8 @@ _FOREIGN = (
     "COMPOSE_FILE",
     "COMPOSE_PROJECT_NAME",
 )
+LONGEST_FIRST = ("test_real_stack.py", "docker", "gateway", "test_placement.py")
+"""Files and folders of tests that take minutes; many of them wait while containers start."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,6 +34,16 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Longest files first, so that no worker is alone with one of them at the end; `make test` keeps this order."""
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    names = (item.path.name, item.path.parent.name)
+    return min((LONGEST_FIRST.index(name) for name in names if name in LONGEST_FIRST), default=len(LONGEST_FIRST))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What tests measured; they only record it."""
     for report in terminalreporter.getreports("passed"):
@@ -40,7 +53,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    monkeypatch.setenv(bugs.FOLDER_VARIABLE, str(tmp_path_factory.getbasetemp() / "reports"))
     for name in _FOREIGN:
         monkeypatch.delenv(name, raising=False)
 
@@ -52,6 +66,7 @@ def run(
     """Run a verb in a folder with a spec; exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(console, "_PATIENCE_SECONDS", 600.0)  # what is said does not depend on the machine's other work
 
     def call(*words: str, spec: str | None = SMALL) -> tuple[int, str, str]:
         if spec is not None:

@@ -19,6 +19,7 @@ FIELDS = {
     "/team/update": LIMITS | {"team_id", "team_alias"},
     "/key/generate": LIMITS | {"key", "key_alias", "team_id"},
     "/key/update": LIMITS | {"key", "key_alias", "team_id"},
+    "/key/delete": {"keys"},
 }
 
 
@@ -107,6 +108,13 @@ class Gateway:
             raise RefusedError(404, "Key not found.")
         self.keys[key].update(settings)
         return {"key": key, **self.keys[key]}
+
+    def key_delete(self, body):
+        if missing := [key for key in body["keys"] if key not in self.keys]:
+            raise RefusedError(404, f"No keys found: {missing}")
+        for key in body["keys"]:
+            self.keys[key]["status"] = "deleted"
+        return {"deleted_keys": body["keys"]}
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

@@ -232,7 +232,7 @@ def test_the_script_gets_the_time_that_its_requests_may_take():
 
     def run(program, stdin, timeout_seconds):
         given.append(timeout_seconds)
-        return 0, b"[]", b""
+        return 0, b"[{}, {}]", b""
 
     smoke.by_script(run)(asked("http://x", "ab", within_seconds=700.0))
     assert 700 < given[0] < 800

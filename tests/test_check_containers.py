@@ -284,7 +284,7 @@ def test_the_next_step_of_a_simulation_is_about_the_simulation(plan, states):
     refused = Docker(**{"redis-cli": (1, b"", b"WRONGPASS"), "psql": (2, b"", b"password authentication failed")})
     found = proofs(replace(plan, simulated=True), states, refused)
     assert found["redis"].hint == "stackgen up --simulate"
-    assert "docker compose -p small exec postgres" in found["postgres"].hint
+    assert found["postgres"].hint == "`stackgen secrets rotate POSTGRES_PASSWORD --simulate` gives both a new one"
 
 
 def test_a_store_that_does_not_run_is_not_asked(plan, states):

@@ -6,6 +6,7 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+from engine_samples import SAMPLES
 from support import plan_of
 
 from stackgen import facts
@@ -105,15 +106,10 @@ def test_the_plan_as_json_says_the_same(tmp_path):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_engine_has_sizes_of_its_images_and_a_place_for_its_weights(engine, tmp_path):
     assert all(facts.image_size(engine, accelerator) for accelerator in ("cpu", "nvidia"))
-    example = {
-        "vllm": ("Qwen/Qwen3-0.6B", "chat"),
-        "infinity": ("sentence-transformers/all-MiniLM-L6-v2", "embedding"),
-        "ollama": ("qwen3:1.7b", "chat"),
-        "speaches": ("Systran/faster-whisper-base", "transcription"),
-    }[engine]
+    example = SAMPLES[engine]
     text = "version: 1\nname: small\nprofiles: [cpu]\ngateway: {database: false}\nmodels:\n"
-    text += f'  one: {{source: "{example[0]}", engine: {engine}, modalities: [{example[1]}]}}\n'
-    assert [list(held) for held in storages(planned(tmp_path, text)).values() if held] == [[example[0]]]
+    text += f'  one: {{source: "{example.source}", engine: {engine}, modalities: [{example.modality}]}}\n'
+    assert [list(held) for held in storages(planned(tmp_path, text)).values() if held] == [[example.source]]
 
 
 ON_CARDS = """\

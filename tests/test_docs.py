@@ -13,7 +13,8 @@ from stackgen.engines import ENGINES
 from stackgen.spec import FactsFile, Profile
 
 STATES = {"covered", "planned", "later", "not ours"}
-DOCS, README = TESTS.parent / "docs", TESTS.parent / "README.md"
+DOCS = TESTS.parent / "docs"
+PAGES = [*sorted(TESTS.parent.glob("*.md")), EXAMPLES / "README.md", *sorted(DOCS.glob("*.md"))]
 COVERAGE = (DOCS / "coverage.md").read_text("utf-8")
 
 
@@ -60,7 +61,7 @@ def test_the_example_of_a_profile_is_one():
     assert Profile.model_validate(yaml.safe_load(text)).engines["vllm"].context == 131072
 
 
-@pytest.mark.parametrize("page", [README, *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TESTS.parent)))
 def test_links_lead_to_files_and_headings_that_there_are(page):
     for file, anchor in re.findall(r"\]\(((?!http)[^)#]*)(?:#([^)]*))?\)", page.read_text("utf-8")):
         target = page.parent / file if file else page
@@ -70,8 +71,9 @@ def test_links_lead_to_files_and_headings_that_there_are(page):
         assert not anchor or anchor in known, anchor
 
 
-def test_the_readme_has_a_line_for_every_example():
-    listed = re.findall(r"^\| \[([a-z-]+)\]\(examples/\1/stack.yaml\) \| \S", README.read_text("utf-8"), re.MULTILINE)
+def test_every_example_has_its_line():
+    page = (EXAMPLES / "README.md").read_text("utf-8")
+    listed = re.findall(r"^\| \[([a-z-]+)\]\(\1/stack.yaml\) \| \S", page, re.MULTILINE)
     assert sorted(listed) == sorted(path.parent.name for path in EXAMPLES.glob("*/stack.yaml"))
 
 

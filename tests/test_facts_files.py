@@ -132,7 +132,7 @@ def test_mistakes_of_all_files_and_of_the_spec_come_in_one_run(tmp_path, monkeyp
         "profiles/facts/d.yaml:2:41 `21.11.2026` is not a valid `on` | a day such as 2026-11-21",
         (
             "profiles/facts/e.yaml:2:1 this is not YAML: while parsing a flow node expected the node content, but found "
-            "'<stream end>' | "
+            "'<stream end>' | mend this line, or one above it"
         ),
         "stack.yaml:9:5 unknown key `contex` | did you mean `context`?",
     ]

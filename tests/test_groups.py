@@ -21,6 +21,8 @@ from stackgen import plan as planning
 from stackgen import render, runtime, smoke, sources, verbs
 from stackgen.errors import StackError
 from stackgen.plan import StandIns
+from stackgen.verbs import containers
+from stackgen.verbs.drift import Measure
 
 SPEC = """\
 version: 1
@@ -111,8 +113,8 @@ def test_a_kept_group_that_is_gone_is_an_error_and_choosing_mends_it(run, tmp_pa
     write_spec(tmp_path, SPEC.replace("night:", "late:"))
     code, _, told = run("plan")
     assert code == 1
-    assert "stack.yaml:9:1: the group `night` is to be active, but the spec has none of that name" in told
-    assert "hint: stackgen render --group NAME; known here: day, late" in told
+    assert "stack.yaml:9:1: there is no group `night` to be active" in told
+    assert "hint: known here: day, late; stackgen render --group NAME" in told
     assert run("render", "--group", "late")[0] == 0
     assert kept(tmp_path) == {"active": ["late"]}
 
@@ -235,10 +237,7 @@ def test_a_sleeper_that_runs_is_told_by_status_and_check(run, engine, tmp_path):
     assert drift["vllm-big"] == "its group `night` sleeps"
     assert not data["ok"]
     stack = verbs.open_stack(tmp_path)
-    found = {
-        finding.name: finding
-        for finding in verbs.containers.findings(stack.plan, verbs.drift.Measure(), engine.states[1:2])
-    }
+    found = {finding.name: finding for finding in containers.findings(stack.plan, Measure(), engine.states[1:2])}
     assert found["vllm-big"].complaints == ("it has a container, and its group `night` sleeps",)
     assert found["vllm-big"].hint == "stackgen up"
     assert (found["speaches"].state, found["speaches"].words) == ("skipped", "its group `night` sleeps")

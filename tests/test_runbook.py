@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import sys
 import types
 from itertools import pairwise
@@ -12,12 +13,14 @@ from itertools import pairwise
 import pytest
 import yaml
 from hostile import HOSTILE, literal
+from jinja2 import Environment, FileSystemLoader
 from pydantic import TypeAdapter, ValidationError
 from support import EXAMPLES, REFUSED, SMALL, plan_of
 
 from stackgen import plan as planning
 from stackgen import sources
 from stackgen.modalities import MODALITIES
+from stackgen.render.compiled import Compiled
 from stackgen.render.runbook import runbook
 from stackgen.spec.words import PublicName
 
@@ -257,3 +260,29 @@ def test_a_gateway_with_an_address_of_its_own_is_told_to_containers_as_it_is(tmp
 def test_a_path_that_leads_elsewhere_is_told_with_where_it_leads(tmp_path):
     spec = SMALL + "gateway: {pass_through: {ocr: {path: /ocr, url: https://ocr.example/v2}}}\n"
     assert "| `https://ocr.example/v2`, as it is | `http://127.0.0.1:4000/ocr` |" in runbook(plan_of(tmp_path, spec))
+
+
+def test_the_template_is_compiled_once_until_it_or_its_settings_change(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "pycache_prefix", None)
+    (tmp_path / "page").write_text("{{ 1 + 1 }}\n", encoding="utf-8")
+    compiled = []
+
+    def rendered(**settings):
+        environment = Environment(
+            loader=FileSystemLoader(tmp_path), bytecode_cache=Compiled(tmp_path, repr(settings)), **settings
+        )
+        compile_it = environment.compile
+        monkeypatch.setattr(environment, "compile", lambda *words: compiled.append(1) or compile_it(*words))
+        return environment.get_template("page").render()
+
+    assert (rendered(), rendered(), len(compiled)) == ("2", "2", 1)
+    assert (rendered(keep_trailing_newline=True), len(compiled)) == ("2\n", 2)
+    (tmp_path / "page").write_text("{{ 1 + 2 }}\n", encoding="utf-8")
+    assert (rendered(), len(compiled)) == ("3", 3)
+    (kept,) = (tmp_path / "__pycache__").iterdir()
+    kept.write_bytes(b"no byte code")
+    assert (rendered(), rendered(), len(compiled)) == ("3", "3", 4)
+    shutil.rmtree(tmp_path / "__pycache__")
+    (tmp_path / "__pycache__").write_text("in the way", encoding="utf-8")
+    assert (rendered(), rendered(), len(compiled)) == ("3", "3", 6)

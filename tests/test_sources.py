@@ -135,3 +135,32 @@ def test_a_later_profile_for_every_accelerator_wins_over_an_earlier_one_for_this
     assert loaded.pinned("vllm", "cpu").pin.repository == "registry.example/vllm"
     loaded = load(tmp_path, SMALL.replace("[cpu]", "[house, cpu]"), house=house)
     assert loaded.pinned("vllm", "cpu").pin.repository == "vllm/vllm-openai-cpu"
+
+
+def test_a_value_keeps_what_it_beat_from_the_lowest_layer_up(tmp_path):
+    text = SMALL.replace("[cpu]", "[cpu, house]").replace(
+        "    modalities: [chat]\n",
+        "    modalities: [chat]\n    context: 1024\n    options: {max_num_batched_tokens: 64}\n",
+    )
+    beaten = load(tmp_path, text + "gateway: {port: 4200}\n", house=HOUSE).merged.beaten
+
+    def told(*path):
+        return [(said.value, str(said.origin)) for said in beaten[path]]
+
+    assert told("models", "chat", "context") == [(4096, "profiles/cpu.yaml:28"), (2048, "profiles/house.yaml:8")]
+    assert told("gateway", "port") == [(4000, "profiles/default.yaml:6"), (4100, "profiles/house.yaml:4")]
+    assert [said.value for said in beaten["models", "chat", "options", "max_num_batched_tokens"]] == [4096, 512]
+    assert ("gateway", "address") not in beaten
+    assert not [path for path in beaten if path[-1] == "options"]
+
+
+def test_a_list_beats_the_list_below_as_a_whole(tmp_path):
+    house = HOUSE.replace("enforce_eager: true", "words: [a, b]")
+    text = SMALL.replace("[cpu]", "[cpu, house]").replace(
+        "    modalities: [chat]\n", "    modalities: [chat]\n    options: {words: [c]}\n"
+    )
+    merged = load(tmp_path, text, house=house).merged
+    path = ("models", "chat", "options", "words")
+    assert [said.value for said in merged.beaten[path]] == [["a", "b"]]
+    assert [str(merged.origins[*path, 0])] == ["stack.yaml:9"]
+    assert (*path, 1) not in merged.origins

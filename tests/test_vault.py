@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
+from dataclasses import replace
 
 import pytest
 
@@ -129,9 +133,18 @@ def test_a_secret_from_the_environment_is_taken_only_when_asked_for_and_then_kep
     [
         (PASSWORD, "a@b/c", "other characters than letters"),
         (KEY, "no-prefix-here", "does not begin with sk-"),
-        (KEY, "sk-1234", "placeholder or a well-known example"),
-        (PASSWORD, "your_password", "placeholder or a well-known example"),
-        (PASSWORD, "changeme", "placeholder or a well-known example"),
+        (KEY, "sk-1234", "is a well-known example"),
+        (PASSWORD, "your_password", "is a placeholder"),
+        (PASSWORD, "changeme", "is a placeholder"),
+        (PASSWORD, "postgres", "is the name of a program"),
+        (KEY, "sk-litellm-master-key", "is a well-known example"),
+        (KEY, "sk-XXXXXXXXXXXXXXXX", "is a placeholder"),
+        (KEY, "sk-", "a prefix with nothing behind it"),
+        (PASSWORD, "short-14-chars", "is shorter than 15 characters"),
+        (KEY, "sk-short-14-chars", "is shorter than 15 characters behind sk-"),
+        (PASSWORD, "a" * 40, "one character again and again"),
+        (REQUIRED, "<your-token>", "is a placeholder"),
+        (REQUIRED, "x" * 9000, "has more than 8192 characters"),
     ],
 )
 def test_values_that_do_not_fit_are_refused_without_being_shown(tmp_path, secret, value, message):
@@ -153,10 +166,10 @@ def test_a_broken_line_is_named_but_not_shown(tmp_path):
 
 
 def test_the_rendered_copy_is_remembered_per_output_folder(tmp_path):
-    vault.keep_rendered_env_digest(tmp_path, tmp_path / "rendered", "abc")
-    vault.keep_rendered_env_digest(tmp_path, tmp_path / "other", "def")
-    assert vault.rendered_env_digest(tmp_path, tmp_path / "rendered") == "abc"
-    assert vault.rendered_env_digest(tmp_path, tmp_path / "none") is None
+    vault.keep_rendered_env_digests(tmp_path, tmp_path / "rendered", ["abc", "abc", "new"])
+    vault.keep_rendered_env_digests(tmp_path, tmp_path / "other", ["def"])
+    assert vault.rendered_env_digests(tmp_path, tmp_path / "rendered") == ("abc", "new")
+    assert vault.rendered_env_digests(tmp_path, tmp_path / "none") == ()
 
 
 def test_another_value_in_the_environment_is_told_and_the_kept_one_counts(tmp_path):
@@ -169,3 +182,125 @@ def test_another_value_in_the_environment_is_told_and_the_kept_one_counts(tmp_pa
     again = settled("second-value")
     assert again.differing == ("CLOUD",)
     assert again.values["CLOUD"].reveal() == "first-value"
+
+
+def test_a_token_that_somebody_else_gave_out_may_be_short_and_plain(tmp_path):
+    for value in ("dummy", "none", "short", '{"type": "service_account", "key": "x"}', "$dollar"):
+        vault.prepare(tmp_path)
+        stored(tmp_path).write_text(f"NEEDED='{value}'\n")
+        assert settle(tmp_path, REQUIRED).values["NEEDED"].reveal() == value
+
+
+def test_generated_values_are_never_taken_for_weak_ones():
+    for _ in range(2000):
+        assert vault.weakness(KEY, vault.generated(KEY)) == ""
+
+
+def test_a_weak_value_that_opens_data_is_told_instead_of_refused(tmp_path):
+    vault.prepare(tmp_path)
+    stored(tmp_path).write_text("PASSWORD=litellm\n")
+    with pytest.raises(StackError, match="the name of a program"):
+        settle(tmp_path, PASSWORD)
+    (complaint,) = settle(tmp_path, PASSWORD, volumes=("data",)).weak
+    assert complaint.message == "the value of PASSWORD is the name of a program"
+    assert complaint.hint == "`stackgen secrets rotate PASSWORD` makes a strong one"
+    fixed = replace(PASSWORD, fixed="what is there cannot be read with another one")
+    (complaint,) = settle(tmp_path, fixed, volumes=("data",)).weak
+    assert complaint.hint == "it has to stay: what is there cannot be read with another one"
+
+
+def test_what_a_kill_left_beside_a_file_goes_with_the_next_who_has_the_lock(tmp_path):
+    left = [
+        vault.prepare(tmp_path) / f"{name}.stackgen-new" for name in ("secrets.env", "rotation.json", "groups.json")
+    ]
+    for path in left:
+        path.write_text("KEY=sk-half")
+    with vault.locked(tmp_path):
+        assert not any(path.exists() for path in left)
+
+
+def test_a_changed_value_takes_the_place_of_its_line_and_every_other_line_stays(tmp_path):
+    vault.prepare(tmp_path)
+    stored(tmp_path).write_text("# mine\nexport TOKEN=first\n\nOTHER='a b'\nTOKEN=second\n")
+    vault.change(stored(tmp_path), {"TOKEN": "it's $new", "ADDED": "x"})
+    assert stored(tmp_path).read_text() == "# mine\n\nOTHER='a b'\nTOKEN='it\\'s $new'\nADDED=x\n"
+    assert stored(tmp_path).stat().st_mode & 0o777 == 0o600
+    assert vault.read(stored(tmp_path)) == {"OTHER": "a b", "TOKEN": "it's $new", "ADDED": "x"}
+
+
+def test_secrets_behind_a_link_are_kept_where_it_leads(tmp_path):
+    settle(tmp_path, KEY)
+    elsewhere = tmp_path / "mounted"
+    stored(tmp_path).rename(elsewhere)
+    stored(tmp_path).symlink_to("../mounted")
+    before = vault.read(elsewhere)
+    settle(tmp_path, KEY, PASSWORD)
+    assert stored(tmp_path).is_symlink()
+    assert {**vault.read(elsewhere), **before} == vault.read(elsewhere)
+    assert "PASSWORD" in vault.read(elsewhere)
+    left = tmp_path / "mounted.stackgen-new"
+    left.write_text("KEY=sk-half")
+    with vault.locked(tmp_path):
+        assert not left.exists()
+
+
+def test_secrets_that_are_elsewhere_and_not_there_now_are_not_made_anew(tmp_path):
+    vault.prepare(tmp_path)
+    stored(tmp_path).symlink_to(tmp_path / "unmounted" / "secrets.env")
+    with pytest.raises(StackError) as raised:
+        settle(tmp_path, KEY)
+    target = tmp_path / "unmounted" / "secrets.env"
+    assert raised.value.message == f"the secrets cannot be read: it is a link to {target}, which is not there"
+    assert raised.value.hint == "mount what it leads to; or remove the link, to begin with new ones"
+
+
+def test_a_folder_that_git_would_take_is_never_left_behind(tmp_path, monkeypatch):
+    """A disk that is full, or a kill: .gitignore has its line or is not there, so that the next one writes it."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        with pytest.raises(StackError, match="the folder for secrets cannot be made: the disk is full"):
+            vault.prepare(tmp_path)
+    assert list((tmp_path / ".stackgen").iterdir()) == []
+    vault.prepare(tmp_path)
+    assert (tmp_path / ".stackgen/.gitignore").read_text() == "*\n"
+
+
+def test_secrets_outlive_a_power_cut(tmp_path, monkeypatch):
+    """A folder that is forced onto the disk has the new file in its place by then."""
+    settle(tmp_path, KEY)
+    synced, real = [], os.fsync
+
+    def watched(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            synced.append((os.fstat(descriptor).st_ino, stored(tmp_path).read_bytes()))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    settle(tmp_path, KEY, PASSWORD)
+    assert synced == [(stored(tmp_path).parent.stat().st_ino, stored(tmp_path).read_bytes())]
+
+
+def test_an_unreadable_intent_of_a_rotation_is_not_to_be_deleted(tmp_path):
+    vault.prepare(tmp_path)
+    (tmp_path / ".stackgen/rotation.json").symlink_to("rotation.json")
+    with pytest.raises(StackError, match="what a rotation left to do cannot be read: its symbolic links") as raised:
+        vault.intended(tmp_path)
+    assert "delete" not in raised.value.hint
+
+
+def test_what_a_rotation_intends_is_private_and_gone_once_nothing_is_left(tmp_path):
+    file = tmp_path / ".stackgen" / "rotation.json"
+    rotation = vault.Rotation(vault.hidden({"KEY": "sk-new"}), {"LITELLM_KEY_CI": "0" * 64})
+    vault.intend(tmp_path, rotation)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert vault.intended(tmp_path) == rotation
+    assert "sk-new" not in repr(vault.intended(tmp_path))
+    vault.intend(tmp_path, vault.Rotation())
+    assert not file.exists()
+    file.write_text("{")
+    with pytest.raises(StackError, match="what a rotation left to do cannot be read"):
+        vault.intended(tmp_path)

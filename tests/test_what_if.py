@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -162,10 +163,12 @@ def test_what_has_no_largest_number_is_refused(ask, path, code, complaint):
 
 def test_what_takes_long_says_what_it_tries(ask, monkeypatch):
     ticks = iter(range(0, 10_000, 3))
-    monkeypatch.setattr(cli.files.time, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(cli.silence.time, "monotonic", lambda: next(ticks))
     code, _, err = ask("--solve", "models.chat.replicas")
     assert code == ExitCode.DONE
-    assert "    3.0 s  trying models.chat.replicas=1\n" in err
+    assert re.search(
+        r"^ +[1-9][0-9]*\.0 s  trying models\.chat\.replicas=1$", err, re.MULTILINE
+    )  # others look at the clock too
 
 
 @pytest.mark.parametrize(

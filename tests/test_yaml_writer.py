@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from stackgen.render.yaml import Note, comment, dump, key
+from stackgen.render.yaml import Note, comment, dump, key, word
 
 INJECTION = "x\nprivileged: true"
 TRICKY = (
@@ -133,6 +133,25 @@ def test_a_well_behaved_key_stays_plain(text):
 )
 def test_a_key_that_a_reader_could_mistake_is_quoted(text):
     assert key(text) == f'"{text}"'
+
+
+@calm
+@given(text=texts)
+@example(text="qwen3:1.7b")
+@example(text="1:2")
+@example(text="True")
+@example(text="a: b")
+@example(text="Qwen/Qwen3-8B # x")
+def test_a_word_is_that_word_alone_in_lists_and_in_maps(text):
+    written = word(text)
+    found = readings(f"alone: {written}\nlist: [{written}, {written}]\nmap: {{key: {written}, other: {written}}}\n")
+    for data in found.values():
+        assert data == {"alone": text, "list": [text, text], "map": {"key": text, "other": text}}
+
+
+@pytest.mark.parametrize("text", ["Qwen/Qwen3-8B", "qwen3:1.7b", "GPU-8a1c0000-12", "bge-m3", "hf.co/a/b:Q4_K_M"])
+def test_a_well_behaved_word_stays_plain(text):
+    assert word(text) == text
 
 
 @calm

@@ -8,7 +8,6 @@ https://docs.litellm.ai/docs/proxy/virtual_keys
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,10 +22,10 @@ from stackgen.plan import Plan
 from stackgen.plan.secrets import client_key
 from stackgen.smoke import Request, Transport
 from stackgen.sources import printable
-from stackgen.vault import SecretValue, masker
+from stackgen.vault import SecretValue, hidden, masker
 
 __all__ = [
-    "NOT_REHEARSED", "TIMEOUT_SECONDS", "Entry", "Kind", "State", "Wanted", "differences", "failures", "look", "settle",
+    "NOT_REHEARSED", "TIMEOUT_SECONDS", "Entry", "Kind", "State", "Wanted", "differences", "failures", "forget", "look", "settle",
     "told", "wanted",
 ]  # fmt: skip
 
@@ -70,6 +69,26 @@ def settle(plan: Plan, send: Transport, values: Mapping[str, SecretValue]) -> li
     return [*teams, *door.settle([_without_team(entry, there) for entry in keys])]
 
 
+def forget(
+    plan: Plan, send: Transport, values: Mapping[str, SecretValue], digests: Mapping[str, str]
+) -> dict[str, StackError]:
+    """Let the gateway forget keys that were replaced, so that nobody gets in with them and their names are free.
+
+    Args:
+        plan: the stack.
+        send: sends requests to the gateway.
+        values: the stack's secrets by name.
+        digests: SHA-256 of each key, by the name of its secret.
+
+    Returns:
+        Why one or another is still there, by the name of its secret.
+
+    Raises:
+        StackError: a value that is needed is not there.
+    """
+    return _Door(plan, send, values).forget(digests)
+
+
 class _Door:
     """The gateway's API for teams and keys, asked with the master key."""
 
@@ -100,6 +119,19 @@ class _Door:
         for entry, now in zip(taken, self.look([entry.wanted for entry in taken]), strict=True):
             done[entry.wanted.name] = _settled(entry, now, self._plan.verb("up"))
         return [done.get(entry.wanted.name, entry) for entry in entries]
+
+    def forget(self, digests: Mapping[str, str]) -> dict[str, StackError]:
+        """Ask for each, and delete those that are there."""
+        hide = masker(hidden(digests))
+        failures = {}
+        for name, digest in digests.items():
+            (reply,) = self._send([self._request("GET", f"/key/info?{urlencode({'key': digest})}", {})])
+            if reply.refusal() is None:
+                (reply,) = self._send([self._request("POST", "/key/delete", {"keys": [digest]})])
+            if reply.status != _NOT_FOUND and (why := reply.refusal()):
+                words = f"the gateway has not forgotten the old {name}: {printable(hide(self._mask(why)))}"
+                failures[name] = StackError(words, hint=f"`{self._plan.verb('up')}` tries again")
+        return failures
 
     def _question(self, entry: Wanted) -> Request:
         if entry.kind is Kind.TEAM:
@@ -165,7 +197,7 @@ class _Door:
         return self._values[client_key(name).name].reveal()
 
     def _digest(self, name: str) -> str:
-        return hashlib.sha256(self._value(name).encode()).hexdigest()
+        return self._values[client_key(name).name].digest
 
 
 def _without_team(entry: Entry, there: set[str]) -> Entry:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any
 
 from stackgen.errors import StackError
 from stackgen.plan import Plan
+from stackgen.records import dataclass
 from stackgen.sources import printable
 from stackgen.spec import Allowance
 

@@ -36,12 +36,14 @@ MASTER_KEY = Secret(
     purpose="the key that clients and admins show at the gateway",
     prefix="sk-",
     url_safe=True,
+    notice="whoever shows the old one is refused from then on; keys of teams and clients stay",
 )
 SALT_KEY = Secret(
     name="LITELLM_SALT_KEY",
     purpose="encrypts credentials in the database; never changes after the first start",
     prefix="sk-",
     guards_volume=postgres.DATA.name,
+    fixed="credentials in the database are encrypted with it, and nobody can read them with another one",
 )
 CONFIG = ConfigFile(dialect=DIALECT, path="litellm/config.yaml", target="/etc/litellm/config.yaml")
 ASLEEP = ConfigFile(dialect="asleep", path="litellm/asleep.py", target="/etc/litellm/asleep.py")

@@ -6,6 +6,7 @@ https://hub.docker.com/_/postgres
 from __future__ import annotations
 
 from stackgen import facts
+from stackgen.backing.scram import verifier
 from stackgen.parts import (
     DATA_NETWORK,
     Arg,
@@ -16,6 +17,7 @@ from stackgen.parts import (
     Mount,
     Port,
     Proof,
+    Rekey,
     Secret,
     Service,
     Storage,
@@ -60,6 +62,7 @@ def service(image: Image) -> Service:
         networks=(DATA_NETWORK,),
         stop_seconds=60,
         proof=_login(),
+        rekey=_new_password(),
     )
 
 
@@ -71,5 +74,33 @@ def _login() -> Proof:
         environment={"PGPASSWORD": PASSWORD},
         refusals=("password authentication failed",),
         complaint="the password of the database is not the one in .stackgen/secrets.env",
-        hint=f"set it to that value: docker compose -p {{project}} exec {NAME} psql -U {USER} -c '\\password {USER}'",
+        hint=f"`stackgen secrets rotate {PASSWORD.name}{{simulate}}` gives both a new one",
     )
+
+
+def _new_password() -> Rekey:
+    """As the image's superuser on the socket, where the image asks for no password; another image may ask for the old one.
+
+    The server gets a verifier in the place of the password: with `log_statement` on, it logs what it is told.
+    """
+    return Rekey(
+        secret=PASSWORD,
+        command=(
+            "psql",
+            "--no-psqlrc",
+            "--quiet",
+            "--no-password",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-U",
+            USER,
+            "-d",
+            DATABASE,
+        ),
+        environment={"PGPASSWORD": PASSWORD},
+        order=_order,
+    )
+
+
+def _order(password: str) -> str:
+    return f"ALTER ROLE {USER} PASSWORD '{verifier(password)}';\n"

@@ -10,9 +10,13 @@ from stackgen.parts import DATA_NETWORK, Arg, Health, Image, Limits, Port, Proof
 
 NAME = "redis"
 PORT = 6379
-PASSWORD = Secret(name="REDIS_PASSWORD", purpose="opens the cache")
+PASSWORD = Secret(name="REDIS_PASSWORD", purpose="opens the cache", url_safe=True)
 
 _MEMORY = "256mb"
+_START = 'exec docker-entrypoint.sh redis-server - "$@" <<END\nrequirepass $REDISCLI_AUTH\nEND'
+"""Neither Redis nor its image reads a password from the environment, and a word of the command shows in every list of
+processes: so the shell writes it into the configuration that Redis reads from its input. Its other words stay words.
+"""
 
 
 def service(image: Image) -> Service:
@@ -23,17 +27,18 @@ def service(image: Image) -> Service:
         "--appendonly": Arg(value="no"),
         "--maxmemory": Arg(value=_MEMORY),
         "--maxmemory-policy": Arg(value="allkeys-lru", why="old answers make room for new ones"),
-        "--requirepass": Arg(value=PASSWORD, why="the image reads no password from its environment"),
     }
     return Service(
         name=NAME,
         image=image,
         why="the gateway caches answers here",
         command=(
-            Arg(value="redis-server"),
+            *(Arg(value=word) for word in ("sh", "-c")),
+            Arg(value=_START, why="its password is in no list of processes"),
+            Arg(value=NAME),
             *(word for flag, value in settings.items() for word in (Arg(value=flag), value)),
         ),
-        environment={"REDISCLI_AUTH": Arg(value=PASSWORD, why="for the health check")},
+        environment={"REDISCLI_AUTH": Arg(value=PASSWORD, why="for its server, and for the health check")},
         ports=(Port(container=PORT),),
         scratch=locks.writable(),
         read_only=locks.read_only(),

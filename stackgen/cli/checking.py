@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stackgen import console
+from stackgen.cli import completion
 from stackgen.cli.app import app
 from stackgen.cli.options import DEFAULT_FILE, OutFolder, Simulate, SpecFile
+from stackgen.cli.rendering import tell_finished
 from stackgen.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -29,12 +31,22 @@ class Format(StrEnum):
 Models = Annotated[
     list[str] | None,
     typer.Option(
-        "--model", metavar="NAME", help="Ask this model alone, by id or public name; repeatable.", show_default="all"
+        "--model",
+        metavar="NAME",
+        help="Ask this model alone, by id or public name; repeatable.",
+        show_default="all",
+        autocompletion=completion.models,
     ),
 ]
 Modalities = Annotated[
     list[str] | None,
-    typer.Option("--modality", metavar="NAME", help="Ask for this alone, e.g. chat; repeatable.", show_default="all"),
+    typer.Option(
+        "--modality",
+        metavar="NAME",
+        help="Ask for this alone, e.g. chat; repeatable.",
+        show_default="all",
+        autocompletion=completion.modalities,
+    ),
 ]
 Tokens = Annotated[
     int, typer.Option("--budget-tokens", min=1, metavar="N", help="Most that all requests together may read and write.")
@@ -71,15 +83,17 @@ def check(
     """
     from stackgen import files, smoke, verbs
 
+    if record and (static or simulate):
+        why = "no engine is asked with --static" if static else "stand-ins measure nothing"
+        raise typer.BadParameter(f"{why}; leave one of them away", param_hint="--record")
     stack = verbs.open_stack(file, out, simulate=simulate)
-    if record:
-        verbs.require_engines(stack.plan, static=static)
     wishes = smoke.Wishes(
         models=tuple(model or ()), modalities=tuple(modality or ()), tokens=budget_tokens, seconds=budget_seconds
     )
     smoke.chosen(stack.plan, wishes)
     if output:
         files.make_room(output)
+    tell_finished(stack)
     found = verbs.static_report(stack)
     if not static:
         verbs.add_live(found, stack, wishes, console.say)

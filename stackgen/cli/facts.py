@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stackgen import console
+from stackgen.cli import completion
 from stackgen.cli.app import app
-from stackgen.cli.options import DEFAULT_FILE
+from stackgen.cli.options import DEFAULT_FILE, BesideSpec
 from stackgen.errors import ExitCode, StackError
 
 if TYPE_CHECKING:
     from stackgen.lookup import Found
-
-BesideSpec = Annotated[
-    Path, typer.Option("--file", metavar="FILE", help="The spec, or its folder.", show_default="stack.yaml")
-]
 
 facts = typer.Typer(
     no_args_is_help=True,
@@ -38,7 +35,7 @@ app.add_typer(facts, name="facts")
 def add(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE...", help="owner/model, owner/model:file.gguf, ./folder or ./file.gguf"),
+        typer.Argument(metavar="SOURCE", help="owner/model, owner/model:file.gguf, ./folder or ./file.gguf"),
     ],
     file: BesideSpec = DEFAULT_FILE,
     model: Annotated[
@@ -62,7 +59,7 @@ def add(
     if model and len(sources) > 1:
         raise typer.BadParameter("it names one model, and several are given", param_hint="--as")
     if kind and kind not in known_facts.kinds():
-        raise typer.BadParameter(f"{kind!r} is none of {', '.join(known_facts.kinds())}", param_hint="--kind")
+        raise typer.BadParameter(f"`{kind}` is none of {', '.join(known_facts.kinds())}", param_hint="--kind")
     folder = verbs.folder_of(file)
     token = verbs.hub_token(folder, os.environ)
     failures = []
@@ -89,7 +86,13 @@ def add(
 )
 def show(
     identifier: Annotated[
-        str, typer.Argument(metavar="[ID]", help="A card or a model; all of them where left out.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="A card or a model; all of them where left out.",
+            show_default=False,
+            autocompletion=completion.facts,
+        ),
     ] = "",
     file: BesideSpec = DEFAULT_FILE,
 ) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stackgen import console
+from stackgen.cli import completion
 from stackgen.cli.app import app
-from stackgen.cli.files import tell_rendered
 from stackgen.cli.options import DEFAULT_FILE, Groups, OutFolder, Simulate, SpecFile
+from stackgen.cli.rendering import tell_rendered
 from stackgen.errors import ExitCode, StackError
 from stackgen.simulators.faults import KINDS
 
@@ -42,6 +43,7 @@ def up(
             "--fault",
             metavar="SERVICE=KIND[:SECONDS]",
             help=f"Let a stand-in go wrong: {', '.join(KINDS)}. May be given more than once.",
+            autocompletion=completion.faults,
         ),
     ] = None,
     yes: Annotated[
@@ -59,27 +61,13 @@ def up(
     if fault and not simulate:
         raise typer.BadParameter("only stand-ins go wrong on request; add --simulate", param_hint="--fault")
     stack = verbs.open_stack(file, out, simulate=simulate, faults=fault or (), groups=group or ())
+    if verbs.finish_interrupted(stack):
+        console.say(f"{stack.out}: finished a write that was interrupted")
     files.require_untouched(stack.out, simulated=stack.plan.simulated)
     docker = runtime.connect()
     if simulate:
         verbs.refuse_what_is_real(stack.plan.name, docker)
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        seconds, rendered = _bring_up(stack, docker, timeout_seconds=timeout, yes=yes)
-    except KeyboardInterrupt:
-        go_on, remove = stack.plan.verb("up"), stack.plan.verb("down")
-        console.interrupted(f"containers that exist go on; `{go_on}` continues, `{remove}` removes them")
-        raise typer.Exit(ExitCode.INTERRUPTED) from None
-    states = docker.containers(stack.plan.name)
-    headline, *lines = verbs.final_lines(stack, seconds, states)
-    console.say(headline, "ok")
-    failures = _settle_access(replace(stack, plan=verbs.reached(stack.plan, states)), rendered)
-    for line in lines:
-        console.say(line)
-    for failure in failures:
-        console.failure(failure)
-    if failures:
-        raise typer.Exit(ExitCode.PROBLEM)
+    bring_up(stack, docker, timeout_seconds=timeout, yes=yes)
 
 
 @app.command(short_help="Stop and remove the stack.", epilog="Example: stackgen down --volumes --yes")
@@ -115,7 +103,43 @@ def down(
     console.say(f"{name} is down" + (f"; kept: {', '.join(kept)}" if kept else ""), "ok")
 
 
-def _bring_up(stack: Stack, docker: Docker, *, timeout_seconds: float | None, yes: bool) -> tuple[float, Rendered]:
+def bring_up(stack: Stack, docker: Docker, *, timeout_seconds: float | None = None, yes: bool = False) -> None:
+    """Start a stack as `up` does, and say how it stands then; a rotation that began is finished.
+
+    Args:
+        stack: the stack.
+        docker: the engine.
+        timeout_seconds: longest wait; None: as long as the services may take.
+        yes: make the network that the spec names without asking.
+
+    Raises:
+        StackError: it does not come up.
+        typer.Exit: it is interrupted, or not whole.
+    """
+    from stackgen import verbs
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        seconds, rendered = _rendered_and_started(stack, docker, timeout_seconds=timeout_seconds, yes=yes)
+    except KeyboardInterrupt:
+        go_on, remove = stack.plan.verb("up"), stack.plan.verb("down")
+        console.interrupted(f"containers that exist go on; `{go_on}` continues, `{remove}` removes them")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    states = docker.containers(stack.plan.name)
+    headline, *lines = verbs.final_lines(stack, seconds, states)
+    console.say(headline, "ok")
+    failures = _settle_access(replace(stack, plan=verbs.reached(stack.plan, states)), rendered)
+    for line in lines:
+        console.say(line)
+    for failure in failures:
+        console.failure(failure)
+    if failures:
+        raise typer.Exit(ExitCode.PROBLEM)
+
+
+def _rendered_and_started(
+    stack: Stack, docker: Docker, *, timeout_seconds: float | None, yes: bool
+) -> tuple[float, Rendered]:
     """Render and start, one at a time; seconds that it took, and what was rendered."""
     from stackgen import runtime, vault
 
@@ -140,14 +164,16 @@ def _bring_up(stack: Stack, docker: Docker, *, timeout_seconds: float | None, ye
 
 def _render(stack: Stack) -> Rendered:
     """Write what changed; a value that only the user has must be there."""
-    from stackgen import vault, verbs
+    from stackgen import verbs
 
-    rendered = verbs.render_stack(stack)
-    if rendered.written.changed or rendered.missing or rendered.differing:
+    rendered = verbs.render_stack(stack, may_start=True)
+    if any((rendered.written.changed, rendered.missing, rendered.differing, rendered.rotated, rendered.weak)):
         tell_rendered(rendered, stack)
     if rendered.missing:
         names = ", ".join(secret.name for secret in rendered.missing)
-        raise StackError(f"no value for {names}", hint=f"write it into {stack.home / vault.FOLDER / vault.FILE}")
+        raise StackError(
+            f"no value for {names}", hint=f"`{stack.plan.verb(f'secrets set {rendered.missing[0].name}')}` takes it"
+        )
     return rendered
 
 
@@ -196,10 +222,11 @@ def _settle_access(stack: Stack, rendered: Rendered) -> list[StackError]:
     """
     from stackgen import access, verbs
 
+    forgotten = verbs.forget_replaced(stack, rendered.values)
     entries = verbs.settle_access(stack, rendered.values)
     if entries:
         console.say(f"teams and keys at the gateway ({access.NOT_REHEARSED}):")
     for entry in entries:
         if not entry.has_failed:
             console.say(str(entry))
-    return list(access.failures(entries))
+    return [*forgotten, *access.failures(entries)]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stackgen import console
+from stackgen.cli import completion
 from stackgen.cli.app import app
-from stackgen.cli.options import DEFAULT_FILE, OutFolder, Simulate, SpecFile
+from stackgen.cli.options import DEFAULT_FILE, AsJson, BesideSpec, OutFolder, Simulate, SpecFile
+from stackgen.cli.rendering import tell_finished
 from stackgen.errors import ExitCode, StackError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _SECONDS_OF = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 def status(
     file: SpecFile = DEFAULT_FILE,
     out: OutFolder = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON with a version.")] = False,
+    as_json: AsJson = False,
     simulate: Simulate = False,
 ) -> None:
     """Show each service beside its container, and why `stackgen up` would change it.
@@ -38,6 +39,8 @@ def status(
     from stackgen import runtime, verbs
 
     sight = verbs.sight_of(file, out, simulate=simulate)
+    if sight.stack:
+        tell_finished(sight.stack)
     found = verbs.status_of(sight, runtime.connect())
     for warning in found.warnings:
         console.warn(warning)
@@ -59,11 +62,13 @@ def status(
 def logs(
     services: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SERVICE", help="Names as `stackgen status` shows them; all without."),
+        typer.Argument(
+            metavar="SERVICE",
+            help="Names as `stackgen status` shows them; all without.",
+            autocompletion=completion.services,
+        ),
     ] = None,
-    file: Annotated[
-        Path, typer.Option("--file", metavar="FILE", help="The spec, or its folder.", show_default="stack.yaml")
-    ] = DEFAULT_FILE,
+    file: BesideSpec = DEFAULT_FILE,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
     tail: Annotated[
         str, typer.Option("--tail", "-n", metavar="LINES", help="The last lines of each container, or `all`.")
@@ -117,7 +122,7 @@ def _lines(text: str) -> int | None:
     if text == "all":
         return None
     if not text.isdecimal():
-        raise typer.BadParameter(f"{text!r} is neither a number nor `all`", param_hint="--tail")
+        raise typer.BadParameter(f"`{text}` is neither a number nor `all`", param_hint="--tail")
     return int(text)
 
 
@@ -131,5 +136,5 @@ def _moment(text: str) -> datetime | None:
             return datetime.now(UTC) - timedelta(seconds=int(ago[1]) * _SECONDS_OF[ago[2]])
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
-        message = f"{text!r} is neither a time such as 2026-11-21T14:00 nor one ago such as 10m"
+        message = f"`{text}` is neither a time such as 2026-11-21T14:00 nor one ago such as 10m"
         raise typer.BadParameter(message, param_hint="--since") from None

@@ -1,7 +1,4 @@
-"""The engines: one file each, named like the engine.
-
-Adding one: a file that ends with `ENGINE = Engine(...)`, a line in ENGINES, its flags in facts/, an example.
-"""
+"""The engines: one file each, named like the engine. How one is added: docs/engines.md."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -35,6 +34,7 @@ from stackgen.parts import (
     Storage,
     Value,
 )
+from stackgen.records import dataclass
 from stackgen.sources import Path, describe
 from stackgen.spec import Strict
 

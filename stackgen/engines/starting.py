@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from stackgen import facts
 from stackgen.parts import Instance, ServedModel
+from stackgen.records import dataclass
 from stackgen.sources import Path
 
 _MINUTE_SECONDS = 60

@@ -36,6 +36,7 @@ from stackgen.facts.needs import command_to_add, file_of, how_to_declare, kinds,
 from stackgen.facts.planning import Margins, margins
 from stackgen.facts.speech import speech_text, speech_texts, spoken_numbers
 from stackgen.facts.starting import StartTimes, start_times
+from stackgen.facts.weak import guessable, placeholder, shortest_secret
 
 __all__ = [
     "FACTS_FOLDER",
@@ -73,6 +74,7 @@ __all__ = [
     "gateway_path",
     "gateway_paths",
     "gateway_word",
+    "guessable",
     "how_to_declare",
     "image_size",
     "is_unstable_in_float16",
@@ -82,12 +84,14 @@ __all__ = [
     "margins",
     "memory_lines",
     "models",
+    "placeholder",
     "programs",
     "refused_cache",
     "refused_dtype",
     "refused_weights",
     "release_of",
     "shipped_catalogue",
+    "shortest_secret",
     "speech_text",
     "speech_texts",
     "spoken_numbers",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cache
 from types import MappingProxyType
 from typing import Any, cast
 
 from stackgen.facts.files import rows
 from stackgen.facts.measured import Measured
+from stackgen.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 from stackgen.facts.catalogue import ModelFacts
 from stackgen.facts.files import document
+from stackgen.records import dataclass
 
 _ANY = "any"
 _NOT_READ = ("recalled", "rebuilt")

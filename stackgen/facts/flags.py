@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
 from stackgen.facts.files import FOLDER, document
+from stackgen.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

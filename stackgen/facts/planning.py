@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 from stackgen.facts.files import document
+from stackgen.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

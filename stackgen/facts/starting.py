@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 from stackgen.facts.files import document
+from stackgen.records import dataclass
 
 _MIB_PER_GIB = 1024
 

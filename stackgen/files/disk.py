@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from stackgen.errors import StackError
+from stackgen import aside
+from stackgen.aside import ASIDE
+from stackgen.facts.refusals import refused
 
-ASIDE = ".stackgen-new"
 PUBLIC, PRIVATE = 0o644, 0o600
 
 
@@ -45,30 +47,55 @@ def put(path: Path, text: str) -> None:
 
 
 def write_aside(target: Path, text: str, mode: int) -> Path:
-    """Write the whole file beside its place, to be moved there; nothing is left where that fails."""
-    aside = target.with_name(f"{target.name}{ASIDE}")
-    aside.unlink(missing_ok=True)
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
+    """Write the whole file beside its place, to be moved there.
+
+    Raises:
+        OSError: it cannot be written; the error names the file.
+    """
     try:
-        os.fchmod(descriptor, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
-    return aside
+        return aside.write_aside(target, text, mode)
+    except OSError as error:
+        raise _named(error, target) from None
+
+
+def require_unlocked(path: Path) -> None:
+    """Meet a file that the system lets nobody replace or remove before others are moved; that of a link is never touched.
+
+    Raises:
+        OSError: it is one.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK))
+    except OSError as error:
+        if error.errno in {errno.EPERM, errno.EROFS}:
+            raise
+
+
+def missing_folders(folder: Path, paths: Iterable[str]) -> list[str]:
+    """Folders that files need and that are not there, the deepest first, as seen from the folder that holds all."""
+    wanted = {parent for path in paths for parent in PurePosixPath(path).parents if parent != PurePosixPath()}
+    absent = [str(path) for path in wanted if not (folder / path).is_dir()]
+    return sorted(absent, key=lambda path: (-path.count("/"), path))
+
+
+def drop_empty(folders: Iterable[Path]) -> None:
+    """Remove folders as long as nothing is in them, the deepest given first."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EBUSY}:
+                raise
 
 
 @contextmanager
 def translated(folder: Path) -> Iterator[None]:
-    """Refusals of the file system while writing become ours."""
+    """Refusals of the file system while writing become ours, with what to do about them."""
     try:
         yield
     except OSError as error:
-        message = f"the files cannot be written: {error.strerror or error}"
-        raise StackError(message, where=str(error.filename or folder)) from None
+        path = Path(os.fsdecode(error.filename).removesuffix(ASIDE) if error.filename else folder)
+        raise refused("the files cannot be written", error, path) from None
 
 
 def is_open(path: Path) -> bool:
@@ -86,7 +113,7 @@ def json_of(path: Path) -> Any:
     """What a file of JSON holds; None where there is none, or none that can be read so."""
     try:
         return json.loads(bytes_of(path) or b"")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -101,4 +128,20 @@ def bytes_of(path: Path) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
     except OSError as error:
-        raise StackError(f"the files cannot be read: {error.strerror or error}", where=str(path)) from None
+        raise refused("the files cannot be read", error, path) from None
+
+
+def digest(text: str) -> str:
+    """SHA-256 of a text's bytes."""
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+
+def digest_of(path: Path) -> str | None:
+    """SHA-256 of what a file holds; None where there is no such file."""
+    content = bytes_of(path)
+    return None if content is None else hashlib.sha256(content).hexdigest()
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """The error with the file that it is about: writes to an open file do not name it."""
+    return error if error.filename else OSError(error.errno, error.strerror, str(path))

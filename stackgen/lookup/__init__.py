@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stackgen import trace
 from stackgen.errors import StackError
 from stackgen.lookup.folder import GGUF, found_on_disk
 from stackgen.lookup.found import Found
@@ -14,6 +15,7 @@ __all__ = ["Found", "Hub", "look"]
 _PATHS = ("/", "./", "../", "~")
 
 
+@trace.timed("looking at the model")
 def look(source: str, *, model: str = "", kind: str = "", token: str | None = None) -> Found:
     """What is known of a model by itself.
 

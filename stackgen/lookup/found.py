@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from stackgen import facts
 from stackgen.errors import StackError
 from stackgen.lookup.config import ESTIMATE
+from stackgen.records import dataclass
 
 GIB = 2**30
 

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from stackgen.lookup.foreign import json_of
 from stackgen.lookup.found import Found, by_hand
 from stackgen.lookup.place import Place, found_at
 from stackgen.lookup.weights import require_all_parts
+from stackgen.records import dataclass
 
 if TYPE_CHECKING:
     from gguf import GGUFReader

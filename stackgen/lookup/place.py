@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from stackgen.errors import StackError
 from stackgen.lookup.config import kind_of, numbers_of
 from stackgen.lookup.found import GIB, Found, by_hand, require_whole
 from stackgen.lookup.weights import weight_bytes
+from stackgen.records import dataclass
 
 CONFIG = "config.json"
 _SENTENCES = "modules.json"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from stackgen import facts
 from stackgen.measuring.reading import Reading
 from stackgen.parts import Instance
 from stackgen.plan.planned import Planned
+from stackgen.records import dataclass
 
 _NO_MATTER_GIB = 0.1
 """Engines print two digits, and allocators round: less than this is no difference."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from stackgen.facts.memory_lines import MemoryLine, MemoryLines
+from stackgen.records import dataclass
 
 _GIB_OF = {"": 1.0, "TIB": 1024.0, "TB": 1024.0, "GIB": 1.0, "GB": 1.0, "MIB": 2**-10, "MB": 2**-10, "KIB": 2**-20,
            "KB": 2**-20, "B": 2**-30, "BYTES": 2**-30}  # fmt: skip

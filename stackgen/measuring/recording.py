@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from stackgen.errors import StackError
@@ -12,6 +12,7 @@ from stackgen.facts import Measured
 from stackgen.measuring.comparing import Comparison
 from stackgen.parts import Instance
 from stackgen.plan.measured import setting_of, setting_of_row
+from stackgen.records import dataclass
 
 FILE = "profiles/facts/measured.yaml"
 """Beside the spec."""

@@ -7,10 +7,10 @@ equally many layers; a block is one page of every layer of a group; all pages ha
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from stackgen.facts import ModelFacts
 from stackgen.memory.units import GIB
+from stackgen.records import dataclass
 
 _BLOCK_TOKENS = 16
 _LATENT_BLOCK_TOKENS = 64

@@ -8,12 +8,12 @@ count CUDA graphs, those come on top of the share.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from stackgen.facts import Card, ModelFacts, Release, vllm_memory, vllm_release
 from stackgen.memory import cache, overhead
 from stackgen.memory.units import GIB
 from stackgen.memory.weights import weights_gib
+from stackgen.records import dataclass
 
 _FINEST = 1e-9
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from stackgen.facts import ModelFacts, weight_bits
 from stackgen.memory.units import GIB
+from stackgen.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,8 @@ import array
 import struct
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from stackgen.records import dataclass
 
 SHORTEST_SECONDS = 0.2
 _SMALLEST_BYTES = 1024

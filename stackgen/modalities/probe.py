@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from stackgen.parts import Quirks
+from stackgen.records import dataclass
 from stackgen.sources import printable
 
 _BODY_SHOWN = 300
@@ -117,7 +118,7 @@ class Probe:
     onward: Callable[[Mapping[str, Any], Reply], Mapping[str, Any]] = lambda body, _: body
     """The body that goes on from that reply."""
 
-    def judge(self, reply: Reply, asked: Asked = Asked()) -> str | None:
+    def judge(self, reply: Reply, asked: Asked = Asked()) -> str | None:  # noqa: B008 - frozen
         """The complaint; a reply whose parts are of other types than anybody expects is a complaint too."""
         try:
             return self.complaint(reply) or self.misfit(reply, asked)

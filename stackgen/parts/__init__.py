@@ -6,6 +6,7 @@ Fields for later dialects (host, replicas, metrics, exposure) are here from the 
 from __future__ import annotations
 
 from stackgen.parts.engine import Engine, flag_args
+from stackgen.parts.inside import Proof, Rekey
 from stackgen.parts.served import Held, Instance, Need, Quirks, Route, ServedModel
 from stackgen.parts.service import (
     CLIENT_NETWORK,
@@ -24,7 +25,6 @@ from stackgen.parts.service import (
     Metrics,
     Mount,
     Port,
-    Proof,
     Service,
     Storage,
     host_port,
@@ -60,6 +60,7 @@ __all__ = [
     "Port",
     "Proof",
     "Quirks",
+    "Rekey",
     "Route",
     "Secret",
     "SecretKind",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,6 +11,7 @@ from stackgen.facts import Card
 from stackgen.parts.served import Held, Instance, Need, Route, ServedModel
 from stackgen.parts.service import Service
 from stackgen.parts.values import Arg, Secret
+from stackgen.records import dataclass
 from stackgen.sources import Path
 
 _BY_DEFAULT = "engine default"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from stackgen.facts import ModelFacts
 from stackgen.parts.service import THIS_HOST, Gpu, Group, service_url
 from stackgen.parts.values import Image, Secret, Value
+from stackgen.records import dataclass
 from stackgen.sources import Path
 from stackgen.spec import Model
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any
 
 from stackgen.facts import Card, Scratch
+from stackgen.parts.inside import Proof, Rekey
 from stackgen.parts.values import Arg, Image, Secret, secrets_of
+from stackgen.records import dataclass
 from stackgen.sources import Path
 from stackgen.spec import Build
 
@@ -115,22 +117,6 @@ class Health:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proof:
-    """A command inside a running container that proves what its health check does not: it ends with 0."""
-
-    name: str
-    """What it proves, such as `login`."""
-    command: tuple[str, ...]
-    environment: Mapping[str, Secret]
-    refusals: tuple[str, ...]
-    """What its output says where the one thing is wrong that it is there for."""
-    complaint: str
-    """What is wrong then."""
-    hint: str
-    """With {up} and {project} in the place of our verb and of the stack's name."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Dependency:
     """Another service that should be healthy before this one starts."""
 
@@ -221,6 +207,8 @@ class Service:
     replicas: int = 1
     metrics: Metrics | None = None
     proof: Proof | None = None
+    rekey: Rekey | None = None
+    """How it is told a new value of a secret that it keeps in its data; None where a new container has the new value."""
 
     @property
     def may_end(self) -> bool:

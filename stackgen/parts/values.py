@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 
+from stackgen.records import dataclass
 from stackgen.sources import Origin, Path
 from stackgen.spec import ImageChoice
 
@@ -31,6 +31,10 @@ class Secret:
     from_environment: bool = False
     url_safe: bool = False
     """Stands inside a URL or a line of shell, so its value must be made of letters, digits, `-` and `_`."""
+    fixed: str = ""
+    """Why it can never change once its volume holds data; empty where it can."""
+    notice: str = ""
+    """What whoever shows the old value notices when it changes; empty where that is services of the stack alone."""
 
 
 @dataclass(frozen=True)

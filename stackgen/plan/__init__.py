@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from stackgen import backing
+from stackgen import backing, trace
 from stackgen.engines import ENGINES
 from stackgen.errors import Problem
 from stackgen.parts import Engine, Gpu, Group, Image, Instance, Route, Secret, Service, service_url
@@ -58,6 +58,7 @@ __all__ = [
 ]
 
 
+@trace.timed("planning")
 def make(
     loaded: Loaded, engines: Mapping[str, Engine] = ENGINES, *, active: Sequence[str] = (), suggest: bool = True
 ) -> Plan:

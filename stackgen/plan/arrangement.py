@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stackgen.parts import Engine, Gpu, Instance
 from stackgen.plan.shares import Sizing, sizings, with_share
 from stackgen.plan.units import Unit
+from stackgen.records import dataclass
 
 if TYPE_CHECKING:
     from stackgen.placement import Unplaced

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from stackgen.facts import Catalogue
 from stackgen.parts import Engine, Gpu, Instance, ServedModel
 from stackgen.plan.arrangement import arrange
 from stackgen.plan.troubles import Kind, Trouble, troubles
 from stackgen.plan.units import Unit
+from stackgen.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from stackgen.parts import Engine, Gpu, Instance
 from stackgen.plan.arrangement import Arrangement
 from stackgen.plan.model import CardPlan, CardUse, Memory, Verdict
 from stackgen.plan.shares import Sizing, smallest_card
 from stackgen.plan.units import with_margin_gib
+from stackgen.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from stackgen import backing, facts
 from stackgen.errors import Place, Problem
 from stackgen.modalities import MODALITIES
 from stackgen.parts import Engine, Instance, secrets_of
 from stackgen.plan import card_checks
+from stackgen.records import dataclass
 from stackgen.sources import Loaded, Path, describe, findings, nearest, printable
 from stackgen.spec import Model, Spec
 

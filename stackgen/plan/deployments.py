@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +13,7 @@ from stackgen.facts.gateway import gateway_keys
 from stackgen.modalities import MODALITIES
 from stackgen.parts import Quirks, Route, Secret, Value
 from stackgen.plan.raw import Reader
+from stackgen.records import dataclass
 from stackgen.sources import Loaded, Path, describe, nearest
 from stackgen.spec import Endpoint, Generation, Limits, Model, Spec
 

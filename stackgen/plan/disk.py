@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from stackgen import facts
 from stackgen.parts import Instance, ServedModel, Service, Storage
+from stackgen.records import dataclass
 from stackgen.sources import ACCELERATOR_OF_VENDOR, printable
 
 _PROCESSOR = "cpu"

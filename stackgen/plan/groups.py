@@ -171,12 +171,10 @@ def _choice_problems(loaded: Loaded, words: Mapping[str, str], chosen: Sequence[
     taken: dict[str, str] = {}
     for name in dict.fromkeys(chosen):
         if name not in words:
-            near = nearest(name, words) or "it has no groups"
-            yield Problem(
-                place,
-                f"the group {describe(name)} is to be active, but the spec has none of that name",
-                f"{_CHOOSE}; {near}",
+            near = (
+                f"{nearest(name, words)}; {_CHOOSE}" if words else "the spec has no groups at all: leave --group away"
             )
+            yield Problem(place, f"there is no group {describe(name)} to be active", near)
             continue
         other = taken.setdefault(words[name], name)
         if other != name:

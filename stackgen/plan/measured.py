@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from stackgen import facts
 from stackgen.facts import Card, Measured
 from stackgen.parts import Engine, Instance, Need
+from stackgen.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

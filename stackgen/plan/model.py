@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import cached_property
 from itertools import combinations
@@ -14,6 +15,7 @@ from stackgen.parts import Arg, Gpu, Group, Held, Instance, Need, Route, Secret,
 from stackgen.plan.deployments import Deployment
 from stackgen.plan.disk import Disk
 from stackgen.plan.load import load_gib
+from stackgen.records import dataclass
 from stackgen.sources import Origin, Path
 from stackgen.spec import Gateway, Network, Place
 
@@ -148,6 +150,20 @@ class Plan:
         """Names of all services."""
         return frozenset(service.name for service in self.services)
 
+    @cached_property
+    def services_by_name(self) -> Mapping[str, Service]:
+        """All services by their names."""
+        return {service.name: service for service in self.services}
+
+    @cached_property
+    def instances_by_model(self) -> Mapping[str, tuple[Instance, ...]]:
+        """The instances that serve each model, one for each replica, by the model's id."""
+        found: dict[str, tuple[Instance, ...]] = {}
+        for instance in self.instances:
+            for served in instance.models:
+                found[served.id] = (*found.get(served.id, ()), instance)
+        return found
+
     @property
     def networks(self) -> tuple[str, ...]:
         """Networks in use, in the order of their names."""
@@ -180,8 +196,14 @@ class Plan:
     @cached_property
     def shared_names(self) -> frozenset[str]:
         """Public names that more than one deployment answers to."""
-        names = [deployment.public_name for deployment in self.deployments]
-        return frozenset(name for name in names if names.count(name) > 1)
+        counts = Counter(deployment.public_name for deployment in self.deployments)
+        return frozenset(name for name, count in counts.items() if count > 1)
+
+    @cached_property
+    def thinking_names(self) -> frozenset[str]:
+        """Public names behind which a model thinks before it answers."""
+        thinking = (one for one in self.deployments if one.information.get("supports_reasoning"))
+        return frozenset(one.public_name for one in thinking)
 
     def verb(self, words: str) -> str:
         """A command of ours about this stack, as people are told to write it."""
@@ -190,9 +212,10 @@ class Plan:
     def told(self, hint: str) -> str:
         """A hint out of a data file: our verbs about this stack in the place of {up}, {down}, {status} and {logs}.
 
-        {project} is the name of the stack.
+        {project} is the name of the stack, {simulate} what another command of ours about a simulation ends with.
         """
-        return hint.format_map({verb: self.verb(verb) for verb in _TOLD_VERBS} | {"project": self.name})
+        words = {"project": self.name, "simulate": " --simulate" if self.simulated else ""}
+        return hint.format_map({verb: self.verb(verb) for verb in _TOLD_VERBS} | words)
 
     @property
     def gateway_url(self) -> str:

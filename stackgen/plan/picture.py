@@ -30,7 +30,15 @@ def card_lines(card: CardPlan) -> Iterator[str]:
     letters = dict(zip((use.instance for use in card.uses), ascii_lowercase, strict=False))
     yield bar(card, letters)
     for use in card.uses:
-        yield _row(use, letters.get(use.instance, _MANY))
+        yield f"{letters.get(use.instance, _MANY)} {use_row(use)}"
+
+
+def use_row(use: CardUse) -> str:
+    """What one instance takes of a card, and what it needs there."""
+    taken = "?" if use.taken_gib is None else f"{use.taken_gib:.1f}"
+    asleep = f" (group {use.group.name})" if use.group else ""
+    what = _parts(use.need) if use.need else "a model is not in the catalogue"
+    return f"{use.instance}{asleep}: {taken} GiB, {use.why}; {what}"
 
 
 def bar(card: CardPlan, letters: dict[str, str]) -> str:
@@ -58,13 +66,6 @@ def estimate_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
     """What the figures rest on that nobody has measured, one line each."""
     for name, memory in plan.memory.items():
         yield from ((name, estimate) for estimate in dict.fromkeys(memory.need.estimates if memory.need else ()))
-
-
-def _row(use: CardUse, letter: str) -> str:
-    taken = "?" if use.taken_gib is None else f"{use.taken_gib:.1f}"
-    asleep = f" (group {use.group.name})" if use.group else ""
-    what = _parts(use.need) if use.need else "a model is not in the catalogue"
-    return f"{letter} {use.instance}{asleep}: {taken} GiB, {use.why}; {what}"
 
 
 def _parts(need: Need) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from stackgen.parts import Instance
 from stackgen.plan.model import Plan
+from stackgen.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stackgen import facts
 from stackgen.errors import Place, Problem
 from stackgen.parts import Joined, Secret, Value
+from stackgen.records import dataclass
 from stackgen.sources import Path, describe, nearest, printable
 from stackgen.spec import GATEWAY_ENVIRONMENT_REFERENCE, control_complaint
 

@@ -39,7 +39,13 @@ def known(spec: Spec, engines: Mapping[str, Engine]) -> dict[str, Secret]:
 def client_key(identifier: str) -> Secret:
     """The secret that holds the value of a declared key."""
     name = f"{KEY_PREFIX}{identifier.upper().replace('-', '_')}"
-    return Secret(name=name, purpose=f"the key of the client `{identifier}`", prefix="sk-", url_safe=True)
+    return Secret(
+        name=name,
+        purpose=f"the key of the client `{identifier}`",
+        prefix="sk-",
+        url_safe=True,
+        notice="whoever shows the old one is refused from then on; what it had spent is forgotten, its team's spend stays",
+    )
 
 
 def settled(secret: Secret, spec: Spec) -> Secret:
@@ -113,6 +119,11 @@ def of_service(service: Service) -> Iterator[Secret]:
     """Every secret that a service is given, raw keys included."""
     yield from service.secrets()
     yield from secrets_in(dict(service.raw))
+
+
+def readers_of(services: Iterable[Service], name: str) -> list[str]:
+    """Names of the services that are given a secret."""
+    return [service.name for service in services if any(secret.name == name for secret in of_service(service))]
 
 
 def _outside(spec: Spec) -> Iterator[tuple[str, str]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 from stackgen.errors import Problem
-from stackgen.parts import Instance, Service, Storage, together
+from stackgen.parts import Group, Instance, Service, Storage, together
 from stackgen.plan import openings
 from stackgen.plan.names import reached
+from stackgen.records import dataclass
 from stackgen.sources import Loaded, Path, describe, nearest
 from stackgen.spec import Spec
 
@@ -34,6 +36,31 @@ class Services:
         yield from self._circle_problems()
         yield from _place_problems(self.loaded, self.spec, storages, complete=self.is_complete)
 
+    @cached_property
+    def _names(self) -> Mapping[str, int]:
+        """How many services have each name."""
+        return Counter(service.name for service in self.services)
+
+    @cached_property
+    def _own(self) -> Mapping[str, Service]:
+        """The services by their names, without those that the spec adds."""
+        return {service.name: service for service in self.services if service.name not in self.spec.services}
+
+    @cached_property
+    def _groups(self) -> Mapping[str, Group]:
+        """The group of each service that has one."""
+        return {service.name: service.group for service in self.services if service.group}
+
+    @cached_property
+    def _networks(self) -> frozenset[str]:
+        """The networks that the stack has."""
+        return frozenset(network for service in self.services for network in service.networks)
+
+    @cached_property
+    def _models(self) -> Mapping[str, Sequence[str]]:
+        """Ids of the models of each server."""
+        return {instance.name: [one.id for one in instance.models] for instance in self.instances}
+
     @property
     def is_complete(self) -> bool:
         """Whether every model has its server; where one is at fault, what only it would keep is no mistake too."""
@@ -43,17 +70,17 @@ class Services:
 
     def _port_problems(self) -> Iterator[Problem]:
         """Host ports that are given away twice; services that are never there together may have the same one."""
-        taken: list[tuple[str, int, Service]] = []
+        taken: dict[int, list[tuple[str, Service]]] = {}
         for service in self.services:
             for address, number, path in self._published(service):
-                for other, known, owner in taken:
+                for other, owner in taken.get(number, ()):
                     both = {address, other}
                     meet = owner.name != service.name and together(owner.group, service.group)
-                    if number == known and meet and (len(both) == 1 or both & openings.EVERYWHERE):
+                    if meet and (len(both) == 1 or both & openings.EVERYWHERE):
                         message = f"port {number} on {address} is taken by {owner.name} on {other}"
                         yield Problem(self.loaded.place(path), message, "choose another port")
                         break
-                taken.append((address, number, service))
+                taken.setdefault(number, []).append((address, service))
 
     def _published(self, service: Service) -> Iterator[tuple[str, int, Path]]:
         """Address, number and place of each host port; raw ports stand in the place of rendered ones."""
@@ -64,35 +91,31 @@ class Services:
         yield from openings.host_ports(service)
 
     def _name_problems(self) -> Iterator[Problem]:
-        names = [service.name for service in self.services]
         for name in self.spec.services:
-            if names.count(name) > 1:
+            if self._names[name] > 1:
                 place = self.loaded.place(("services", name), of_key=True)
                 yield Problem(place, f"the stack has a service {name} of its own", "choose another name")
-        owners = {service.name: service for service in self.services if service.name not in self.spec.services}
         for instance in self.instances:
-            if instance.name in owners and owners[instance.name].job:
+            if instance.name in self._own and self._own[instance.name].job:
                 place = self.loaded.place(instance.models[0].path, of_key=True)
                 message = f"{instance.name} is the name of a server and of a job that fetches models"
                 yield Problem(place, message, "choose another `instance` name")
 
     def _raw_problems(self, service: Service) -> Iterator[Problem]:
         """Services that wait for or join what is not there, and volumes that Compose could not declare."""
-        names = [other.name for other in self.services]
         for needed in service.raw.get("depends_on") or ():
-            if needed not in names:
+            if needed not in self._names:
                 place = self.loaded.place((*self._raw_path(service, "depends_on"), needed), of_key=True)
-                yield Problem(place, f"the stack has no service {describe(needed)}", nearest(needed, names))
+                yield Problem(place, f"the stack has no service {describe(needed)}", nearest(needed, self._names))
         yield from self._condition_problems(service)
         yield from self._turn_problems(service)
         if service.raw.get("profiles") and service.name not in self.spec.services:
             place = self.loaded.place(self._raw_path(service, "profiles"), of_key=True)
             yield Problem(place, f"the stack needs {service.name}, and Compose would leave it out", "drop the line")
-        networks = {network for other in self.services for network in other.networks}
         for network in service.raw.get("networks") or ():
-            if network not in networks:
+            if network not in self._networks:
                 place = self.loaded.place((*self._raw_path(service, "networks"), network), of_key=True)
-                yield Problem(place, f"the stack has no network {describe(network)}", nearest(network, networks))
+                yield Problem(place, f"the stack has no network {describe(network)}", nearest(network, self._networks))
         for name in openings.named_volumes(service.raw):
             if not openings.is_volume(name):
                 place = self.loaded.place(self._raw_path(service, "volumes"))
@@ -101,9 +124,8 @@ class Services:
 
     def _condition_problems(self, service: Service) -> Iterator[Problem]:
         """Conditions that a service of the stack can never meet; Compose ends the whole start over them."""
-        own = {other.name: other for other in self.services if other.name not in self.spec.services}
         for needed, wanted in (service.raw.get("depends_on") or {}).items():
-            condition, other = str((wanted or {}).get("condition", "")), own.get(needed)
+            condition, other = str((wanted or {}).get("condition", "")), self._own.get(needed)
             if other is None:
                 continue
             healthless = condition == "service_healthy" and not other.health and "healthcheck" not in other.raw
@@ -116,19 +138,18 @@ class Services:
 
     def _turn_problems(self, service: Service) -> Iterator[Problem]:
         """Services that Compose would not start, or not alone, because of models that take turns."""
-        groups = {other.name: other.group for other in self.services if other.group}
         waits = service.raw.get("depends_on") or {}
         held = {name: "depends_on" for name in waits if (waits[name] or {}).get("required", True) is not False}
         held |= {name: key for key in _JOINING if (name := str(service.raw.get(key, "")).removeprefix("service:"))}
         for needed, key in held.items():
-            group = groups.get(needed)
+            group = self._groups.get(needed)
             if group and group != service.group:
                 place = self.loaded.place((*self._raw_path(service, key), needed), of_key=True)
                 message = f"{service.name} could not start while {needed} sleeps, which is in the group `{group.name}`"
                 hint = "write `required: false`" if key == "depends_on" else "drop the line"
                 yield Problem(place, message, f"{hint}, or take its models out of the group")
         for profile in service.raw.get("profiles") or ():
-            if any(group.name == profile for group in groups.values()):
+            if any(group.name == profile for group in self._groups.values()):
                 place = self.loaded.place(self._raw_path(service, "profiles"), of_key=True)
                 message = f"{service.name} has the profile {describe(profile)}, and a group of models has that name"
                 yield Problem(place, message, "choose another name for one of them")
@@ -145,9 +166,8 @@ class Services:
 
     def _raw_path(self, service: Service, key: str) -> Path:
         """Where the spec writes a raw key of a service; the last layer that has it."""
-        models = [one.id for instance in self.instances if instance.name == service.name for one in instance.models]
         places: list[Path] = [(section, service.name, "compose", key) for section in ("services", "overrides")]
-        places += [("models", model, "overrides", "compose", key) for model in models]
+        places += [("models", model, "overrides", "compose", key) for model in self._models.get(service.name, ())]
         return next(path for path in places if path in self.loaded.merged.origins)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -25,6 +25,7 @@ from stackgen.parts import (
 )
 from stackgen.plan import secrets
 from stackgen.plan.raw import Reader, laid_over, spelled
+from stackgen.records import dataclass
 from stackgen.sources import Loaded, Path, describe, nearest, printable
 from stackgen.spec import ExtraService, Spec
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from stackgen import facts
 from stackgen.facts import Card
 from stackgen.parts import Engine, Gpu, Instance, Need, together
 from stackgen.plan.load import load_gib
-from stackgen.plan.units import SHARE_STEP, share_for, share_of, usual_share
+from stackgen.plan.units import SHARE_STEP, share_for, share_of, usual_share, whole_steps
+from stackgen.records import dataclass
 
 _STEPS = 100
 _ROUNDING = 1e-9
@@ -123,8 +123,8 @@ def _share(instance: Instance, engine: Engine, need: Need | None, step: int, *, 
     least, most = _shares_asked(need, card)
     if alone and need.cache_written_gib is None:
         free = card.visible_gib - need.outside_gib - margins.shared_reserve_gib
-        return max(least, min(usual_share(card), math.floor(free / card.visible_gib / SHARE_STEP) * SHARE_STEP))
-    return max(least, math.floor((least + step / _STEPS * (most - least)) / SHARE_STEP + _ROUNDING) * SHARE_STEP)
+        return max(least, min(usual_share(card), whole_steps(free / card.visible_gib / SHARE_STEP)))
+    return max(least, whole_steps((least + step / _STEPS * (most - least)) / SHARE_STEP + _ROUNDING))
 
 
 def _shares_asked(need: Need, card: Card) -> tuple[float, float]:

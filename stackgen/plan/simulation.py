@@ -7,7 +7,7 @@ and secrets that open nothing else. Nothing of this host is mounted, no network 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,6 +33,7 @@ from stackgen.plan.disk import Disk
 from stackgen.plan.model import Plan
 from stackgen.plan.openings import dangers
 from stackgen.plan.raw import spelled
+from stackgen.records import dataclass
 from stackgen.spec import SIMULATION_SUFFIX, Network
 
 FAULT_VARIABLE = "STACKGEN_FAULT"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from stackgen.plan.bench import Bench, with_model
 from stackgen.plan.halving import largest
 from stackgen.plan.troubles import Kind, Trouble, troubles
 from stackgen.plan.units import CARD_COUNTS, Unit
+from stackgen.records import dataclass
 
 _CONTEXT_STEP = 1024
 _MOST = 6

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from stackgen import facts
@@ -12,6 +11,7 @@ from stackgen.plan.arrangement import Arrangement
 from stackgen.plan.load import largest_groups
 from stackgen.plan.shares import Sizing, smallest_card, tenants_of
 from stackgen.plan.units import with_margin_gib
+from stackgen.records import dataclass
 
 _NOISE_GIB = 1e-6
 ONE_SLICE = "a process sees one MIG slice alone, so several cannot serve one model together"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from stackgen import facts
 from stackgen.facts import Card
 from stackgen.parts import Engine, Gpu, Instance, Need
+from stackgen.records import dataclass
 from stackgen.sources import ACCELERATOR_OF_VENDOR
 
 SHARE_STEP = 0.01
@@ -57,7 +57,12 @@ def usual_share(card: Card) -> float:
 def share_for(need: Need, card: Card, *, wanted: bool) -> float:
     """The smallest share of a card, in whole percent, that holds a need with its margin."""
     gib = with_margin_gib(need, wanted=wanted)
-    return math.ceil(gib / card.visible_gib / SHARE_STEP) / round(1 / SHARE_STEP)
+    return whole_steps(math.ceil(gib / card.visible_gib / SHARE_STEP))
+
+
+def whole_steps(steps: float) -> float:
+    """The share that so many steps are, without what is less than a step; people read it, so 0.7 is not 0.7000000000000001."""
+    return math.floor(steps) / round(1 / SHARE_STEP)
 
 
 def with_margin_gib(need: Need, *, wanted: bool) -> float:

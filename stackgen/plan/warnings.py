@@ -28,8 +28,10 @@ def of_stack(found: list[Instance], plans: Sequence[CardPlan], spec: Spec, servi
         yield (
             f"the gateway listens on {spec.gateway.address}: everybody who reaches this host can try its key, without TLS"
         )
+    engines = {instance.name for instance in found}
     for service in services:
-        yield from _open_engine(service, found)
+        if service.name in engines:
+            yield from _open_engine(service)
         yield from dangers(service.name, service.raw)
         if service.name in spec.services and not _has_exact_tag(service.raw):
             yield f"{service.name} has an image without an exact tag: what runs can change with every pull"
@@ -104,10 +106,8 @@ def _kind(served: ServedModel) -> str:
     return min(frozenset.intersection(*wanted), default="llm")
 
 
-def _open_engine(service: Service, found: list[Instance]) -> Iterator[str]:
+def _open_engine(service: Service) -> Iterator[str]:
     """Engines that are published: their keys guard a part of their paths, or there is no key at all."""
-    if service.name not in {instance.name for instance in found}:
-        return
     for port in service.ports:
         if port.exposure is Exposure.ADDRESS and not _is_private(port.address):
             yield (

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
+from stackgen import trace
+from stackgen.aside import ASIDE
 from stackgen.backing import litellm as gateway
 from stackgen.engines import fetch
 from stackgen.parts import ConfigFile
 from stackgen.plan import Plan
+from stackgen.records import dataclass
 from stackgen.render.asleep import asleep_file
 from stackgen.render.compose import compose_file
 from stackgen.render.env import env_example
@@ -29,7 +31,7 @@ _DIALECTS: Mapping[str, Callable[[Plan, ConfigFile], str]] = MappingProxyType(
         "text": lambda _, file: file.text,
     }
 )
-_GITIGNORE = "# secrets, and what an interrupted write leaves behind\n.env\n*.stackgen-new\n.stackgen-journal.json\n"
+_GITIGNORE = f"# secrets, and what an interrupted write leaves behind\n.env\n*{ASIDE}\n.stackgen-journal.json\n"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class File:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
+@trace.timed("rendering")
 def files(plan: Plan, spec_folder: str = "..") -> tuple[File, ...]:
     """Every file of the stack that holds no secret, in the order of their paths.
 

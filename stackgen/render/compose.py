@@ -49,14 +49,19 @@ def compose_file(plan: Plan, digests: Mapping[str, str], spec_folder: str) -> st
             does not notice that a mounted file changed.
         spec_folder: the spec's folder as seen from the file; folders of builds are beside the spec.
     """
+    return dump(document(plan, digests, spec_folder), _header(plan), spaced=2)
+
+
+def document(plan: Plan, digests: Mapping[str, str], spec_folder: str) -> dict[str, Any]:
+    """The same as data with notes."""
     services: dict[str, Any] = {}
     for service in plan.services:
         services[service.name] = Note(_service(plan, service, digests, spec_folder), service.why)
-    document: dict[str, Any] = {"name": plan.name, "services": services, "networks": _networks(plan)}
+    whole: dict[str, Any] = {"name": plan.name, "services": services, "networks": _networks(plan)}
     volumes = _volumes(plan)
     if volumes:
-        document["volumes"] = volumes
-    return dump(document, _header(plan), spaced=2)
+        whole["volumes"] = volumes
+    return whole
 
 
 def word(value: Value) -> str:
@@ -197,7 +202,9 @@ def _limits(service: Service) -> dict[str, Any]:
         whole = limits.memory_gib == int(limits.memory_gib)
         entry["mem_limit"] = f"{int(limits.memory_gib)}g" if whole else f"{math.ceil(limits.memory_gib * 1024)}m"
     if limits.cpus is not None and "cpus" not in said:
-        entry["cpu_quota"] = Note(round(limits.cpus * _CPU_PERIOD_MICROSECONDS), f"{limits.cpus:g} processors")
+        entry["cpu_quota"] = Note(
+            round(limits.cpus * _CPU_PERIOD_MICROSECONDS), f"{limits.cpus:g} processor{'' if limits.cpus == 1 else 's'}"
+        )
     return entry if "pids" in said else entry | {"pids_limit": limits.pids}
 
 

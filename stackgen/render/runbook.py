@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -13,10 +13,13 @@ from stackgen.parts import Exposure, Group, Route, Service, together
 from stackgen.plan import Deployment, Plan
 from stackgen.plan.openings import named_volumes
 from stackgen.plan.secrets import KEY_PREFIX
+from stackgen.records import dataclass
 from stackgen.render import snippets
+from stackgen.render.compiled import Compiled
 from stackgen.render.compose import word
 from stackgen.resources import shipped
 
+_SPACES: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
 _PORT_KEYS = ("host_ip", "published", "target")
 
 
@@ -57,10 +60,9 @@ def runbook(plan: Plan) -> str:
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(shipped("templates")),
+        bytecode_cache=Compiled(shipped("templates"), repr(_SPACES)),
         undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+        **_SPACES,
         autoescape=False,  # noqa: S701 - Markdown, and every free text goes through `code` or `repr`
     )
     environment.filters["code"] = code

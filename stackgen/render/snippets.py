@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from stackgen.backing import litellm
 from stackgen.modalities import MODALITIES, Modality
 from stackgen.parts import Route, service_url
 from stackgen.plan import Plan
+from stackgen.records import dataclass
 from stackgen.render.compose import word
 from stackgen.render.yaml import Note, dump
 
@@ -93,7 +93,7 @@ def librechat(plan: Plan, names: list[str]) -> str:
 
 def _request(plan: Plan, name: str, modality: Modality, routes: list[Route]) -> Request:
     body = {"model": name, **modality.probes[0].body(routes[0].quirks)}
-    if _thinks(plan, name):
+    if name in plan.thinking_names:
         body.pop("max_tokens", None)  # thoughts come before the answer and would use them up
     return Request(
         name=name,
@@ -102,14 +102,6 @@ def _request(plan: Plan, name: str, modality: Modality, routes: list[Route]) -> 
         beside=f", with a {_RECORDING} of yours in this folder" if modality.probes[0].upload else "",
         curl=" \\\n  ".join(_curl(plan, modality, body)),
         python="\n".join(_python(modality, body)),
-    )
-
-
-def _thinks(plan: Plan, name: str) -> bool:
-    return any(
-        deployment.information.get("supports_reasoning")
-        for deployment in plan.deployments
-        if deployment.public_name == name
     )
 
 

@@ -7,13 +7,13 @@ import io
 import re
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
 
 from stackgen import facts
+from stackgen.records import dataclass
 from stackgen.resources import shipped
 
 REPOSITORY = "stackgen-stand-in"

@@ -9,16 +9,19 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+from stackgen.records import dataclass
 
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 """What JSON leaves as it is but some reader of YAML refuses or folds."""
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_PLAIN_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*(:[A-Za-z0-9_./-]+)*")
 _WIDTH = 120
 _LONGEST_KEY = 1000
 """Readers take a key of up to 1,024 characters without `?` before it."""
+_spelled = json.JSONEncoder(ensure_ascii=False).encode
 _SPECIAL_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 
 
@@ -49,7 +52,7 @@ def laid_over(rendered: Any, raw: Any, word: Callable[[Any], Any]) -> Any:
 
 def quoted(text: str) -> str:
     """A string as a double-quoted scalar."""
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", _spelled(text))
 
 
 def key(text: str) -> str:
@@ -57,10 +60,16 @@ def key(text: str) -> str:
     return text if _PLAIN_KEY.fullmatch(text) and text.lower() not in _SPECIAL_WORDS else quoted(text)
 
 
+def word(text: str) -> str:
+    """A string as people write it: plain where no reader can mistake it, inside of `[]` and `{}` too, else quoted."""
+    return text if _PLAIN_WORD.fullmatch(text) and text.lower() not in _SPECIAL_WORDS else quoted(text)
+
+
 def comment(text: str) -> str:
     """A comment on one line: a line break inside it would begin a real key."""
-    printable = "".join(character if character.isprintable() else " " for character in text)
-    return f"# {' '.join(printable.split())}"
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    return f"# {' '.join(text.split())}"
 
 
 def dump(data: Mapping[str, Any], header: Iterable[str] = (), spaced: int = 1) -> str:
@@ -77,52 +86,53 @@ def dump(data: Mapping[str, Any], header: Iterable[str] = (), spaced: int = 1) -
     for name, value in data.items():
         if lines:
             lines.append("")
-        lines += _entry(name, value, 0, spaced - 1)
+        _entry(lines, name, value, 0, spaced - 1)
     return "\n".join(lines) + "\n"
 
 
-def _entry(name: str, value: Any, indent: int, spaced: int) -> Iterator[str]:
+def _entry(lines: list[str], name: str, value: Any, indent: int, spaced: int) -> None:
     value, note = (value.value, value.comment) if isinstance(value, Note) else (value, "")
     pad = " " * indent
     flow = _flow(value)
     begin = f"{pad}{key(name)}:"
     if flow and len(begin) + len(flow) + 1 <= _WIDTH:
-        yield f"{begin} {flow}{_behind(note)}"
+        lines.append(f"{begin} {flow}{_behind(note)}")
         return
-    if note and _is_block(value):
-        yield f"{pad}{comment(note)}"
+    is_block = _is_block(value)
+    if note and is_block:
+        lines.append(f"{pad}{comment(note)}")
     if len(begin) > _LONGEST_KEY:
-        yield f"{pad}? {key(name)}"
+        lines.append(f"{pad}? {key(name)}")
         begin = f"{pad}:"
-    if _is_block(value):
-        yield begin
-        yield from _block(value, indent + 2, spaced)
-        return
-    yield f"{begin} {_scalar(value)}{_behind(note)}"
+    if is_block:
+        lines.append(begin)
+        _block(lines, value, indent + 2, spaced)
+    else:
+        lines.append(f"{begin} {_scalar(value)}{_behind(note)}")
 
 
-def _block(value: Any, indent: int, spaced: int) -> Iterator[str]:
+def _block(lines: list[str], value: Any, indent: int, spaced: int) -> None:
     if isinstance(value, Mapping):
         for position, (name, inner) in enumerate(value.items()):
             if spaced > 0 and position:
-                yield ""
-            yield from _entry(name, inner, indent, spaced - 1)
+                lines.append("")
+            _entry(lines, name, inner, indent, spaced - 1)
         return
     for item in value:
-        yield from _item(item, indent)
+        _item(lines, item, indent)
 
 
-def _item(item: Any, indent: int) -> Iterator[str]:
+def _item(lines: list[str], item: Any, indent: int) -> None:
     item, note = (item.value, item.comment) if isinstance(item, Note) else (item, "")
     pad = " " * indent
     if not _is_block(item):
-        yield f"{pad}- {_scalar(item)}{_behind(note)}"
+        lines.append(f"{pad}- {_scalar(item)}{_behind(note)}")
         return
     if note:
-        yield f"{pad}{comment(note)}"
-    first, *rest = _block(item, indent + 2, 0)
-    yield f"{pad}- {first.lstrip()}"
-    yield from rest
+        lines.append(f"{pad}{comment(note)}")
+    first = len(lines)
+    _block(lines, item, indent + 2, 0)
+    lines[first] = f"{pad}- {lines[first].lstrip()}"
 
 
 def _flow(value: Any) -> str:
@@ -137,7 +147,9 @@ def _flow(value: Any) -> str:
 
 
 def _is_block(value: Any) -> bool:
-    return isinstance(value, Mapping | Sequence) and not isinstance(value, str) and bool(value)
+    if isinstance(value, str | int):  # most are; a look at what is abstract takes ten times as long
+        return False
+    return isinstance(value, Mapping | Sequence) and bool(value)
 
 
 def _scalar(value: Any) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from stackgen import access, smoke
 from stackgen.measuring import Comparison
+from stackgen.records import dataclass
 
 SIMULATED = "simulated: stand-ins answered, no engine was tested"
 

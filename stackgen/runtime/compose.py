@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from stackgen import trace
 from stackgen.errors import DockerError
 from stackgen.render import COMPOSE_FILE
 
@@ -108,6 +110,7 @@ def start_up(folder: Path, secret_names: Iterable[str], *, keep_open: int) -> su
         "-d",
         "--remove-orphans",
     ]
+    trace.tell(f"run {shlex.join(command)}")
     return subprocess.Popen(  # noqa: S603 - a fixed list of words
         command,
         stdin=subprocess.DEVNULL,
@@ -118,6 +121,18 @@ def start_up(folder: Path, secret_names: Iterable[str], *, keep_open: int) -> su
         start_new_session=True,
         pass_fds=(keep_open,),
     )
+
+
+def start_alone(folder: Path, secret_names: Iterable[str], service: str) -> None:
+    """Start one service of a rendered folder without those that it waits for, and wait until it is healthy.
+
+    Raises:
+        DockerError: Compose refuses, or it does not become healthy.
+    """
+    words = ["--progress", "json", "-f", str(folder / COMPOSE_FILE), "up", "-d", "--wait", "--no-deps", service]
+    result = _run(["compose", *words], environment(secret_names))
+    if result.returncode != 0:
+        raise DockerError(f"Compose could not start {service} alone: {tail(result.stderr.splitlines())}")
 
 
 def stop(folder: Path, secret_names: Iterable[str], services: Iterable[str]) -> None:
@@ -201,15 +216,14 @@ def environment(secret_names: Iterable[str]) -> dict[str, str]:
 def _run(
     arguments: list[str], variables: Mapping[str, str] | None = None, folder: Path | None = None, text: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - a fixed list of words
-        [program(), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        input=text,
-        env=variables,
-        cwd=folder,
-    )
+    command = [program(), *arguments]
+    with trace.timing(f"running {shlex.join(command)}"):
+        result = subprocess.run(  # noqa: S603 - a fixed list of words
+            command, capture_output=True, text=True, check=False, input=text, env=variables, cwd=folder
+        )
+    if result.returncode != 0:
+        trace.tell(f"it ended with {result.returncode}")
+    return result
 
 
 def program() -> str:

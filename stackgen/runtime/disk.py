@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from stackgen.plan import Plan, StorageSpace
+from stackgen.records import dataclass
 from stackgen.runtime.engine import Docker
 from stackgen.runtime.preflight import is_local
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from stackgen import facts
+from stackgen import facts, trace
 from stackgen.errors import DockerError
 from stackgen.runtime.container import ONE_OFF_LABEL, PROJECT_LABEL, ContainerState, state_of
 from stackgen.runtime.execution import exchanged
@@ -240,6 +240,7 @@ def connect() -> Docker:
         else:
             client = docker.from_env(timeout=_TIMEOUT_SECONDS)
         client.ping()
+        trace.tell(f"the Docker engine at {engine_address()} answers")
     return Docker(client)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 
 from stackgen.errors import DockerError, NotHealthyError, StackError
 from stackgen.facts.logs import LogFailure, exit_codes, log_failures
 from stackgen.plan import Plan
+from stackgen.records import dataclass
 from stackgen.runtime import compose
 from stackgen.runtime.container import ContainerState
 from stackgen.runtime.engine import Docker, explained

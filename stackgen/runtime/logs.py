@@ -8,13 +8,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from operator import attrgetter
 from typing import NamedTuple
 
 from stackgen.errors import DockerError
+from stackgen.records import dataclass
 from stackgen.runtime.container import ContainerState
 from stackgen.runtime.engine import Docker
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from stackgen.plan import Plan
+from stackgen.records import dataclass
 
 _FINISHED = frozenset({"Pull complete", "Already exists", "Download complete", "Extracting"})
 _MIB = 2**20

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from stackgen.backing import litellm
 from stackgen.facts.logs import log_phases
 from stackgen.parts import Service
 from stackgen.plan import Plan
+from stackgen.records import dataclass
 from stackgen.runtime.container import ContainerState
 from stackgen.runtime.engine import Docker
 from stackgen.runtime.failures import Failure, clean

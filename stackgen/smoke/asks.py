@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from stackgen.backing import litellm
 from stackgen.errors import StackError
 from stackgen.modalities import MODALITIES, Probe
 from stackgen.parts import Route
 from stackgen.plan import Plan
+from stackgen.records import dataclass
 from stackgen.sources import describe, nearest
 
 TOKENS = 20_000

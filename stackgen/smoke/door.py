@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from stackgen.backing import litellm, postgres, redis
 from stackgen.modalities import MODALITIES, Reply
 from stackgen.parts import Route
 from stackgen.plan import Deployment, Plan
+from stackgen.records import dataclass
 from stackgen.render.litellm import document
 from stackgen.render.yaml import Note
 from stackgen.smoke.asks import Ask

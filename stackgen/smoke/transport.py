@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib import resources
 from typing import Any
 
+from stackgen import trace
 from stackgen.errors import StackError
 from stackgen.modalities import Reply, Upload
+from stackgen.records import dataclass
 from stackgen.smoke.caller import NOT_ASKED, call_all
 
 TIMEOUT_SECONDS = 120.0
@@ -58,7 +60,14 @@ Transport = Callable[[Sequence[Request]], list[Reply]]
 
 def from_this_host(requests: Sequence[Request], timeout_seconds: float = TIMEOUT_SECONDS) -> list[Reply]:
     """Transport: HTTP from the machine that stackgen runs on."""
-    return [Reply(**reply) for reply in call_all([asdict(request) for request in requests], timeout_seconds)]
+    replies = [Reply(**reply) for reply in call_all([asdict(request) for request in requests], timeout_seconds)]
+    _tell(requests, replies, "this host")
+    return replies
+
+
+def _tell(requests: Sequence[Request], replies: Sequence[Reply], place: str) -> None:
+    for request, reply in zip(requests, replies, strict=False):
+        trace.tell(f"{request.method} {request.url} from {place}: {reply.status or 'no answer'}")
 
 
 def by_script(run: Callable[[str, bytes, float], tuple[int, bytes, bytes]]) -> Transport:
@@ -82,7 +91,9 @@ def by_script(run: Callable[[str, bytes, float], tuple[int, bytes, bytes]]) -> T
             return [
                 Reply(error=f"the script inside the network failed (exit code {exit_code}): {''.join(last)}")
             ] * len(requests)
-        return [Reply(**reply) for reply in json.loads(output)]
+        replies = [Reply(**reply) for reply in json.loads(output)]
+        _tell(requests, replies, "inside the network")
+        return replies
 
     return send
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from stackgen import facts
@@ -14,6 +14,7 @@ from stackgen.modalities import MODALITIES, Asked, Reply
 from stackgen.modalities.transcription import unique
 from stackgen.parts import Quirks, Route
 from stackgen.plan import Plan, service_url
+from stackgen.records import dataclass
 from stackgen.smoke.asks import Ask
 from stackgen.smoke.result import Hop, Result
 from stackgen.smoke.transport import File, Request

@@ -9,24 +9,28 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path as FilePath
+from types import MappingProxyType
 from typing import Any, cast
 
+from stackgen import trace
 from stackgen.errors import Place, Problem, SpecError
-from stackgen.facts import Catalogue
+from stackgen.facts import Card, Catalogue
+from stackgen.records import dataclass
 from stackgen.resources import shipped
-from stackgen.sources.changes import Change, change_of, changed, path_of
-from stackgen.sources.document import Document, Path, describe, printable, read
-from stackgen.sources.facts_files import Declared, declared
-from stackgen.sources.layers import Layer, Merged, Origin
+from stackgen.sources.changes import Change, change_of, changed, kinds_of, path_of
+from stackgen.sources.document import Document, Path, describe, parsed, printable, read
+from stackgen.sources.facts_files import Declared, card_of, declared
+from stackgen.sources.layers import Layer, Merged, Origin, Said, value_at
 from stackgen.sources.validation import checked, findings, problems_of, read_as
 from stackgen.sources.wording import fields_at, nearest, type_at
 from stackgen.spec import Pin, Profile, Spec
 
 __all__ = [
-    "Change", "Declared", "Document", "Layer", "Loaded", "Origin", "Path", "Pinned", "change_of", "declared", "describe",
-    "fields_at", "findings", "load", "nearest", "path_of", "printable", "type_at",
+    "DEFAULT_PROFILE", "Change", "Declared", "Document", "Layer", "Loaded", "Origin", "Path", "Pinned", "Said",
+    "card_of", "change_of", "declared", "describe", "fields_at", "findings", "kinds_of", "load", "load_text",
+    "nearest", "path_of", "printable", "type_at", "value_at",
 ]  # fmt: skip
 
 FILE_NAME = "stack.yaml"
@@ -73,6 +77,10 @@ class Loaded:
         """Where the value (or key) at `path` of the merged spec was written, or the nearest thing around it."""
         return self.merged.place(path, of_key=of_key)
 
+    def shown(self, origin: Origin) -> str:
+        """File and line of a value, and whether the file came with stackgen."""
+        return f"{origin}{' (shipped)' if origin.place.file in self.shipped_files else ''}"
+
     def pinned(self, family: str, accelerator: str) -> Pinned | None:
         """The image of an engine or service for an accelerator."""
         return self.pins.get((accelerator, family)) or self.pins.get((None, family))
@@ -90,6 +98,7 @@ class Loaded:
         return SpecError(problem._replace(place=seen(problem.place)) for problem in problems)
 
 
+@trace.timed("reading the spec, its profiles and its facts")
 def load(path: FilePath, changes: Sequence[Change] = ()) -> Loaded:
     """Read a spec and its profiles.
 
@@ -114,9 +123,34 @@ def load(path: FilePath, changes: Sequence[Change] = ()) -> Loaded:
     except SpecError as error:
         shown = str(path)
         raise SpecError(item._replace(place=item.place._replace(file=shown)) for item in error.problems) from None
-    document = changed(document, changes)
+    return _loaded(folder, changed(document, changes), problems)
+
+
+def load_text(text: str, folder: FilePath, cards: Mapping[str, Card] = MappingProxyType({})) -> Loaded:
+    """Read a spec that is not written yet.
+
+    Args:
+        text: what stack.yaml is to hold.
+        folder: where it is to stand; profiles and facts files there count.
+        cards: kinds of cards that no facts file says yet.
+
+    Returns:
+        The same as `load`.
+
+    Raises:
+        SpecError: the text cannot be read at all.
+    """
+    document, problems = parsed(text, FILE_NAME)
+    return _loaded(folder.absolute(), document, problems, cards)
+
+
+def _loaded(
+    folder: FilePath, document: Document, problems: list[Problem], cards: Mapping[str, Card] = MappingProxyType({})
+) -> Loaded:
     profiles, shipped_files = _profiles(folder, document, problems)
     known = declared(folder, problems)
+    if cards:
+        known = replace(known, catalogue=replace(known.catalogue, cards={**known.catalogue.cards, **cards}))
     catalogue = known.catalogue
     accelerators = _accelerators(document.data, catalogue)
 
@@ -125,6 +159,7 @@ def load(path: FilePath, changes: Sequence[Change] = ()) -> Loaded:
 
     spec, rest, found = checked(Spec, document.data, lambda data: merge(data).data)
     problems += problems_of(found, Spec, merge(document.data).place)
+    trace.tell(f"profiles, a later one wins: {', '.join(text.file for _, text in profiles)}")
     return Loaded(
         folder=folder,
         spec=spec,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from stackgen.errors import SpecError, StackError
+from stackgen.records import dataclass
 from stackgen.sources.document import Document, describe, value_of
 from stackgen.sources.wording import nearest
 
@@ -19,7 +20,7 @@ _DEEPEST_PATH = 20
 _CARDS = re.compile(r"([0-9]{1,4})x([A-Za-z0-9][A-Za-z0-9.-]*)")
 _MOST_CARDS = 64
 """Their `index` goes to 63."""
-_MAPS_BY_ID = frozenset({"models", "gpus", "endpoints", "services", "groups", "storage", "secrets", "overrides"})
+MAPS_BY_ID = frozenset({"models", "gpus", "endpoints", "services", "groups", "storage", "secrets", "overrides"})
 """Keys of a spec below which ids stand; only a whole entry may be new there."""
 _FORM = "write PATH=VALUE, as models.chat.context=65536; a name with dots in quotes, as gateway.aliases.'gpt-4.1'=chat"
 
@@ -39,7 +40,7 @@ class _Cards:
     kinds: tuple[str, ...]
 
 
-class _LeftOut:
+class LeftOut:
     """Stands for a key that is to be left out."""
 
 
@@ -69,12 +70,12 @@ def change_of(text: str) -> Change:
         raise StackError(f"{describe(text)} is no change of a spec", hint=_FORM)
     path, written = path_of(found[0]), text[found.end() + 1 :]
     if not written.strip():
-        return Change(path, _LeftOut())
+        return Change(path, LeftOut())
     try:
         value = value_of(written, "--what-if")
     except SpecError as error:
         raise StackError(f"{describe(written)} is no value: {error.problems[0].message}", hint=_FORM) from None
-    return Change(path, value if path != ("gpus",) or isinstance(value, dict) else _cards(written))
+    return Change(path, value if path != ("gpus",) or isinstance(value, dict) else _Cards(kinds_of(written)))
 
 
 def changed(document: Document, changes: Iterable[Change]) -> Document:
@@ -92,8 +93,8 @@ def changed(document: Document, changes: Iterable[Change]) -> Document:
     return replace(document, data=data)
 
 
-def _cards(written: str) -> _Cards:
-    """Read 2xh100-80gb,1xl4.
+def kinds_of(written: str) -> tuple[str, ...]:
+    """The kind of each card of a list such as 2xh100-80gb,1xl4.
 
     Raises:
         StackError: it is no such list, or these are too many or none.
@@ -109,21 +110,21 @@ def _cards(written: str) -> _Cards:
             f"{describe(written)} is {total} card{'' if total == 1 else 's'}, and a machine has 1 to {_MOST_CARDS}"
         )
         raise StackError(message, hint=hint)
-    return _Cards(tuple(kind for number, kind in numbers for _ in range(number)))
+    return tuple(kind for number, kind in numbers for _ in range(number))
 
 
 def _put(data: dict[str, Any], change: Change) -> None:
     parent: Any = data
     for depth, part in enumerate(change.path[:-1]):
         there = parent.get(part)
-        if there is None and (depth != 1 or change.path[0] not in _MAPS_BY_ID):
+        if there is None and (depth != 1 or change.path[0] not in MAPS_BY_ID):
             there = parent[part] = {}
         if not isinstance(there, dict):
             raise _no_way(change.path[: depth + 1], there, parent)
         parent = there
     last = change.path[-1]
-    if not isinstance(change.value, _LeftOut):
-        parent[last] = change.value
+    if not isinstance(change.value, LeftOut):
+        parent[last] = copy.deepcopy(change.value)
     elif last in parent:
         del parent[last]
     else:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path as FilePath
 from typing import Any
 
+from stackgen import trace
 from stackgen.errors import Place, Problem, SpecError
+from stackgen.records import dataclass
 
 Path = tuple[str | int, ...]
 """Where a value stands in a document: ("models", "chat", "gpus", 0)."""
@@ -20,6 +22,7 @@ _DEEPEST = 100
 _LONGEST_SHOWN = 60
 _TERMINAL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _DIRECTIVE = re.compile(r"^%(YAML|TAG)", re.MULTILINE)
+_SPACES = "indent with spaces: YAML takes no tabs"
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -68,6 +71,23 @@ def read(path: FilePath, shown: str) -> tuple[Document, list[Problem]]:
         SpecError: nothing can be read: no file, no text, no YAML.
     """
     text = _text(path, shown)
+    trace.tell(f"read {path}")
+    return parsed(text, shown)
+
+
+def parsed(text: str, shown: str) -> tuple[Document, list[Problem]]:
+    """Read YAML whose top is a map.
+
+    Args:
+        text: the YAML.
+        shown: the name of its file in messages and comments.
+
+    Returns:
+        The document, and the problems that leave the rest readable.
+
+    Raises:
+        SpecError: nothing can be read.
+    """
     root = _root(text, shown)
     reader = _Reader(shown)
     data = reader.plain(root, ()) if root is not None else {}
@@ -118,7 +138,7 @@ def _text(path: FilePath, shown: str) -> str:
             raise SpecError([Problem(start, f"the file is larger than {_LARGEST_FILE_BYTES >> 20} MiB")])
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        hint = "name the file (`stackgen render path/to/stack.yaml`) or start from one in examples/"
+        hint = "name the file (`stackgen render path/to/stack.yaml`), or write one: stackgen init"
         raise SpecError([Problem(start, "there is no such file", hint)]) from None
     except IsADirectoryError:
         raise SpecError([Problem(start, "this is a folder", "name the stack.yaml inside it")]) from None
@@ -152,7 +172,8 @@ def _root(text: str, shown: str) -> Any:
         mark = error.problem_mark or error.context_mark
         place = Place(shown, mark.line + 1, mark.column + 1) if mark else Place(shown, 1, 1)
         message = " ".join(part for part in (error.context, error.problem) if part) or "this is not YAML"
-        raise SpecError([Problem(place, f"this is not YAML: {message}")]) from None
+        hint = _SPACES if "'\\t'" in message else "mend this line, or one above it"
+        raise SpecError([Problem(place, f"this is not YAML: {message}", hint)]) from None
     except YAMLError as error:
         raise SpecError([Problem(Place(shown, 1, 1), f"this is not YAML: {error}")]) from None
 

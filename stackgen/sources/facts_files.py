@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path as FilePath
 from types import MappingProxyType
 
 from stackgen import facts
 from stackgen.errors import Place, Problem
 from stackgen.facts import Card, Catalogue, Measured, ModelFacts, Variant
+from stackgen.records import dataclass
 from stackgen.sources.document import Document, describe, printable
 from stackgen.sources.layers import value_at
 from stackgen.sources.validation import read_as

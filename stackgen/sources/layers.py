@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from typing import Any
 
 from stackgen.errors import Place
+from stackgen.records import dataclass
 from stackgen.sources.document import Document, Path, locate
 
 
@@ -31,6 +32,14 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class Said:
+    """A value and who said it."""
+
+    origin: Origin
+    value: Any
+
+
+@dataclass(frozen=True)
 class Merged:
     """The layers laid over each other: plain data and, beside it, who said each value and where its key stands."""
 
@@ -38,6 +47,8 @@ class Merged:
     data: dict[str, Any] = field(default_factory=dict)
     origins: dict[Path, Origin] = field(default_factory=dict)
     keys: dict[Path, Place] = field(default_factory=dict)
+    beaten: dict[Path, list[Said]] = field(default_factory=dict)
+    """What stood at a path before, the lowest layer first; only where something did."""
 
     def place(self, path: Path, *, of_key: bool = False) -> Place:
         """Where the value (or key) at `path` was written, or the nearest thing around it."""
@@ -47,6 +58,8 @@ class Merged:
         """Put what stands at `source` of a document over what is at `target`."""
         value = value_at(document.data, source)
         parent: Any = value_at(self.data, target[:-1])
+        if target and target[-1] in parent:
+            self._keep_beaten(target, parent[target[-1]], value)
         self.origins[target] = Origin(layer, document.place(source, of_key=isinstance(value, dict)))
         if source in document.keys:
             self.keys[target] = document.keys[source]
@@ -62,6 +75,12 @@ class Merged:
         parent[target[-1]] = copy.deepcopy(value)
         for position in range(len(value) if isinstance(value, list) else 0):
             self.origins[(*target, position)] = Origin(layer, document.place((*source, position)))
+
+    def _keep_beaten(self, target: Path, there: Any, value: Any) -> None:
+        """Keep what a value takes the place of; maps are merged, so a map that comes to a map beats nothing."""
+        origin = self.origins.get(target)
+        if origin and not (isinstance(there, dict) and isinstance(value, dict)):
+            self.beaten.setdefault(target, []).append(Said(origin, there))
 
     def _value_place(self, path: Path) -> Place | None:
         origin = self.origins.get(path)

@@ -13,7 +13,7 @@ _REPOSITORY = rf"^({_COMPONENT}(:[0-9]{{1,5}})?/)?{_COMPONENT}(/{_COMPONENT})*$"
 """An image without its tag: a registry, perhaps with its port, then path components."""
 
 
-_VERSION = r"^[0-9]{1,6}\.[0-9]{1,6}(\.[0-9A-Za-z]{1,20}){0,4}$"
+_VERSION = r"^[0-9]{1,6}(\.[0-9]{1,6}(\.[0-9A-Za-z]{1,20}){0,4})?$"
 
 
 class ImageChoice(Strict):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
-from stackgen.sources import printable
-
-_SHORTEST_MASKED = 6
+from stackgen.masking import hider
+from stackgen.records import dataclass
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class SecretValue:
     """A value that must not be seen: its repr and str hide it, `reveal` is explicit."""
 
@@ -20,6 +18,11 @@ class SecretValue:
     def reveal(self) -> str:
         """The value itself, for the one place that needs it."""
         return self._value
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, by which a server may know the value without having it."""
+        return hashlib.sha256(self._value.encode()).hexdigest()
 
     def __repr__(self) -> str:
         return "<secret>"
@@ -31,17 +34,5 @@ def hidden(values: Mapping[str, str]) -> dict[str, SecretValue]:
 
 
 def masker(values: Mapping[str, SecretValue]) -> Callable[[str], str]:
-    """A function that takes every secret out of a text, for logs of containers and output of programs.
-
-    It knows secrets as they are, as JSON spells them, and as `printable` leaves them.
-    """
-    whole = [value.reveal() for value in values.values() if len(value.reveal()) >= _SHORTEST_MASKED]
-    spelled = {text for value in whole for text in (value, json.dumps(value)[1:-1], printable(value))}
-    longest_first = sorted(spelled, key=len, reverse=True)
-
-    def mask(text: str) -> str:
-        for value in longest_first:
-            text = text.replace(value, "***")
-        return text
-
-    return mask
+    """A function that takes every secret out of a text."""
+    return hider(value.reveal() for value in values.values())

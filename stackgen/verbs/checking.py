@@ -62,9 +62,14 @@ def _static_findings(stack: Stack) -> Iterator[Finding]:
     yield Finding("spec and plan")
     yield files_finding(stack)
     config = stack.out / litellm.CONFIG.path
+    unread = ""
     if not (stack.out / render.COMPOSE_FILE).is_file():
-        yield Finding("gateway file", skipped="nothing is rendered")
-        yield Finding("docker compose config", skipped="nothing is rendered")
+        unread = "nothing is rendered"
+    elif files.is_interrupted(stack.out):
+        unread = "a write was interrupted"
+    if unread:
+        yield Finding("gateway file", skipped=unread)
+        yield Finding("docker compose config", skipped=unread)
         return
     yield Finding(
         "gateway file",

@@ -1,13 +1,15 @@
-"""Which groups are active: chosen once, kept in .stackgen/groups.json, followed by later verbs."""
+"""Which groups are active: chosen once, kept in .stackgen/groups.json, followed and told by later verbs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from stackgen import vault
 from stackgen.errors import StackError
+from stackgen.facts.refusals import refused
+from stackgen.plan import Plan
 from stackgen.plan.groups import exclusions
 from stackgen.spec import Spec
 
@@ -48,7 +50,20 @@ def keep(home: Path, active: Sequence[str]) -> None:
     try:
         vault.write_private(path, json.dumps({"active": list(active)}) + "\n")
     except OSError as error:
-        raise StackError(f"the choice of groups cannot be kept: {error.strerror}", where=str(path)) from None
+        raise refused("the choice of groups cannot be kept", error, path) from None
+
+
+def group_lines(plan: Plan) -> Iterator[str]:
+    """Which groups are active, and which names sleep."""
+    if plan.groups:
+        yield f"active: {', '.join(plan.active_groups)}"
+    for group, names in plan.sleepers.items():
+        yield asleep_line(group, names, plan.verb(f"up --group {group}"))
+
+
+def asleep_line(group: str, names: Iterable[str], switch: str) -> str:
+    """Public names that nobody answers to now, and the command that changes that."""
+    return f"asleep: {', '.join(names)}; `{switch}` wakes the group `{group}`"
 
 
 def _kept(home: Path) -> tuple[str, ...] | None:
@@ -62,8 +77,7 @@ def _kept(home: Path) -> tuple[str, ...] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        hint = "mend or delete it; `stackgen render --group NAME` chooses anew"
-        raise StackError(f"the choice of groups cannot be read: {error.strerror}", where=str(path), hint=hint) from None
+        raise refused("the choice of groups cannot be read", error, path) from None
     except (TypeError, ValueError) as error:
         hint = "delete it, then choose: stackgen render --group NAME"
         raise StackError(f"the choice of groups cannot be read: {error}", where=str(path), hint=hint) from None

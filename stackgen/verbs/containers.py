@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from stackgen import runtime, vault
@@ -12,6 +11,7 @@ from stackgen.modalities.probe import shortened
 from stackgen.parts import OUTSIDE_NETWORK, Exposure, Proof, Service
 from stackgen.plan import Plan
 from stackgen.plan.openings import EVERYWHERE, published
+from stackgen.records import dataclass
 from stackgen.report import Finding
 from stackgen.runtime import ContainerState, HostPort
 from stackgen.verbs.drift import NO_CONTAINER, NOT_IN_SPEC, ONE_MORE, Measure, asleep, differences, other_settings

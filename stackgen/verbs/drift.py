@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import field
 
 from stackgen import render, runtime, vault
 from stackgen.errors import DockerError
 from stackgen.parts import SecretKind, Service
+from stackgen.records import dataclass
 from stackgen.render.compose import CONTENT_LABEL
 from stackgen.runtime.container import CONFIG_HASH_LABEL, ContainerState
 from stackgen.verbs.stack import Stack
@@ -67,11 +68,6 @@ def other_settings(state: ContainerState, measure: Measure) -> Iterator[str]:
 def asleep(service: Service) -> str:
     """What is said of a service whose group is not active."""
     return f"its group `{service.group.name}` sleeps" if service.group else ""
-
-
-def asleep_line(group: str, names: Iterable[str], switch: str) -> str:
-    """Public names that nobody answers to now, and the command that changes that."""
-    return f"asleep: {', '.join(names)}; `{switch}` wakes the group `{group}`"
 
 
 def drift_of(service: Service, state: ContainerState, measure: Measure) -> str:

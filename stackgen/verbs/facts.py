@@ -7,13 +7,13 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackgen import facts, files, vault
 from stackgen.errors import Problem, SpecError, StackError
 from stackgen.facts import Card, ModelFacts, Variant
+from stackgen.records import dataclass
 from stackgen.render import yaml
 from stackgen.sources import Declared, declared, nearest
 

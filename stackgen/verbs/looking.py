@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +11,12 @@ from stackgen import runtime
 from stackgen.backing import litellm
 from stackgen.parts import Service, host_url
 from stackgen.plan import command
+from stackgen.records import dataclass
 from stackgen.report import SIMULATED, Finding
 from stackgen.runtime.container import ContainerState
 from stackgen.verbs.checking import files_finding
-from stackgen.verbs.drift import NO_CONTAINER, NOT_IN_SPEC, ONE_MORE, Measure, asleep_line, drift_of, measure_of
+from stackgen.verbs.choice import asleep_line
+from stackgen.verbs.drift import NO_CONTAINER, NOT_IN_SPEC, ONE_MORE, Measure, drift_of, measure_of
 from stackgen.verbs.running import gateway_port
 from stackgen.verbs.sight import Sight
 

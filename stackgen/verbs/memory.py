@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from stackgen import facts, files, measuring, runtime, smoke
-from stackgen.errors import StackError
 from stackgen.facts import Measured
 from stackgen.files.disk import text_of
 from stackgen.measuring import Comparison
@@ -85,24 +84,6 @@ def record_measured(stack: Stack, report: Report, today: date) -> list[str]:
     files.put(path, update.text)
     counts = [f"{count} {what}" for count, what in ((update.new, "new"), (update.replaced, "replaced")) if count]
     return [*told, f"wrote {measuring.FILE}: {', '.join(counts)}"]
-
-
-def require_engines(plan: Plan, *, static: bool) -> None:
-    """Only engines that run measure anything: stand-ins print what their command line says.
-
-    Raises:
-        StackError: nothing would be measured.
-    """
-    if plan.simulated:
-        raise StackError(
-            "--record keeps what engines measured, and stand-ins measure nothing", hint=_leave("--simulate")
-        )
-    if static:
-        raise StackError("--record keeps what running engines told, and --static asks none", hint=_leave("--static"))
-
-
-def _leave(flag: str) -> str:
-    return f"leave {flag} away"
 
 
 def _compared(

@@ -16,7 +16,7 @@ from stackgen.plan import Plan
 from stackgen.plan.openings import EVERYWHERE
 from stackgen.render.compose import SIMULATED_LABEL
 from stackgen.report import SIMULATED
-from stackgen.verbs.drift import asleep_line
+from stackgen.verbs.choice import group_lines
 from stackgen.verbs.stack import Stack, simulation_home, stack_name
 
 _TURN_SECONDS = 30.0
@@ -33,6 +33,27 @@ def settle_access(stack: Stack, values: Mapping[str, vault.SecretValue]) -> list
         StackError: a value that is needed is not there.
     """
     return access.settle(stack.plan, to_the_gateway, values) if access.wanted(stack.plan) else []
+
+
+def forget_replaced(stack: Stack, values: Mapping[str, vault.SecretValue]) -> list[StackError]:
+    """Let the gateway forget keys of clients whose secrets have other values now; what it does not, stays to be done.
+
+    Returns:
+        Why it has not forgotten one or another.
+
+    Raises:
+        StackError: a value that is needed is not there.
+    """
+    forget = vault.intended(stack.home).forget
+    if not forget:
+        return []
+    due = {name: known for name, known in forget.items() if name not in values or values[name].digest != known}
+    failures = access.forget(stack.plan, to_the_gateway, values, due)
+    with vault.locked(stack.home):
+        left = vault.intended(stack.home)
+        still = {name: known for name, known in left.forget.items() if name in failures or name not in forget}
+        vault.intend(stack.home, vault.Rotation(left.new, still))
+    return list(failures.values())
 
 
 def reached(plan: Plan, states: Iterable[runtime.ContainerState]) -> Plan:
@@ -107,14 +128,6 @@ def still_awake(plan: Plan, docker: runtime.Docker) -> dict[str, str]:
     asleep = {service.name: service.group.name for service in plan.services if service.group and service.is_asleep}
     there = {state.service for state in docker.containers(plan.name)}
     return {name: group for name, group in asleep.items() if name in there}
-
-
-def group_lines(plan: Plan) -> Iterator[str]:
-    """Which groups are active, and which names sleep."""
-    if plan.groups:
-        yield f"active: {', '.join(plan.active_groups)}"
-    for group, names in plan.sleepers.items():
-        yield asleep_line(group, names, plan.verb(f"up --group {group}"))
 
 
 def final_lines(stack: Stack, seconds: float, states: Iterable[runtime.ContainerState]) -> list[str]:

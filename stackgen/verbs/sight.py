@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from stackgen import vault
 from stackgen.errors import SpecError
 from stackgen.plan import command
+from stackgen.records import dataclass
 from stackgen.verbs.stack import Stack, open_stack, simulation_home, stack_name
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from stackgen.errors import SpecError, StackError
 from stackgen.plan import Plan
 from stackgen.plan.halving import largest
 from stackgen.plan.schema import whole_numbers_at
+from stackgen.records import dataclass
 from stackgen.sources import Change, describe, nearest
 from stackgen.verbs.stack import open_stack
 

@@ -1,20 +1,19 @@
-"""A spec that was read, planned and rendered."""
+"""A spec that was read and planned."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
-from stackgen import files, render, runtime, sources, vault
 from stackgen import plan as planning
-from stackgen.errors import DriftError, StackError
-from stackgen.parts import Secret
+from stackgen import render, sources, vault
+from stackgen.errors import StackError
 from stackgen.plan import Plan
+from stackgen.records import dataclass
 from stackgen.render import stand_in
-from stackgen.render.env import env_file
 from stackgen.simulators.faults import KINDS, Fault
 from stackgen.sources import describe, nearest, printable
 from stackgen.spec import SIMULATION_SUFFIX
@@ -22,7 +21,7 @@ from stackgen.verbs import choice
 
 OUTPUT_FOLDER = "rendered"
 _SIMULATION_FOLDER = "simulation"
-_FAULTS_FILE = "faults.json"
+FAULTS_FILE = "faults.json"
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,10 @@ class Stack:
 
     def files(self) -> tuple[render.File, ...]:
         """What is rendered, seen from where it is written."""
+        return self._files
+
+    @cached_property
+    def _files(self) -> tuple[render.File, ...]:
         return render.files(self.plan, os.path.relpath(self.folder, self.out))
 
     def values(self) -> dict[str, str]:
@@ -49,17 +52,6 @@ class Stack:
             StackError: they cannot be read.
         """
         return vault.read(self.home / vault.FOLDER / vault.FILE)
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """What a render did."""
-
-    written: files.Written
-    generated: tuple[str, ...]
-    missing: tuple[Secret, ...]
-    values: Mapping[str, vault.SecretValue]
-    differing: tuple[str, ...]
 
 
 def open_stack(
@@ -116,62 +108,6 @@ def stack_name(file: Path, *, simulate: bool = False) -> str:
     return f"{name}{SIMULATION_SUFFIX}" if simulate else name
 
 
-def render_stack(stack: Stack, *, force: bool = False) -> Rendered:
-    """Settle the secrets and write every file.
-
-    Raises:
-        DriftError: a file was edited by hand.
-        StackError: secrets or files cannot be read or written.
-    """
-    if stack.plan.simulated:
-        vault.prepare(stack.folder)  # keeps all of .stackgen out of git
-    with vault.locked(stack.home):
-        found = vault.settle(
-            stack.home,
-            stack.plan.secrets,
-            environment=os.environ,
-            volume_exists=lambda volume: _holds_data(stack.plan, volume),
-            removal=stack.plan.verb("down --volumes"),
-        )
-        env = env_file(stack.plan, {name: value.reveal() for name, value in found.values.items()})
-        known = vault.rendered_env_digest(stack.home, stack.out)
-        written = _written(stack, env, known, force=force)
-        vault.keep_rendered_env_digest(stack.home, stack.out, files.digest(env))
-        if stack.chosen:
-            choice.keep(stack.home, stack.chosen)
-        if stack.plan.simulated:
-            _keep_faults(stack)
-    return Rendered(written, found.generated, found.missing, found.values, found.differing)
-
-
-def _written(stack: Stack, env: str, env_digest: str | None, *, force: bool) -> files.Written:
-    try:
-        return files.write(stack.out, stack.files(), stack=stack.plan.name, env=env, env_digest=env_digest, force=force)
-    except DriftError as error:
-        if not stack.plan.simulated:
-            raise
-        is_home = stack.out == stack.home / OUTPUT_FOLDER
-        hint = files.DROP_A_SIMULATION if is_home else "leave --out away: a simulation has a folder of its own"
-        raise DriftError(error.message, where=error.where, hint=hint) from None
-
-
-def differences(stack: Stack) -> list[str]:
-    """Unified diffs between the output folder and what would be rendered now."""
-    return list(files.differences(stack.out, stack.files()))
-
-
-def _holds_data(plan: Plan, storage: str) -> bool:
-    """Whether data waits in a storage; on a machine without an engine no volume does."""
-    where = plan.kept_in(storage)
-    if where.startswith("/"):
-        folder = Path(where)
-        return folder.is_dir() and any(folder.iterdir())
-    try:
-        return runtime.connect().has_volume(where)
-    except StackError:
-        return False
-
-
 def _faults(plan: Plan, wanted: Sequence[str]) -> dict[str, str]:
     """What goes wrong, by service.
 
@@ -207,22 +143,12 @@ def _fault_complaint(fault: str) -> str | None:
 
 def _kept_faults(home: Path) -> dict[str, str]:
     try:
-        data = json.loads((home / _FAULTS_FILE).read_text(encoding="utf-8"))
+        data = json.loads((home / FAULTS_FILE).read_text(encoding="utf-8"))
         if not isinstance(data, dict):
-            raise ValueError(f"{_FAULTS_FILE} holds no faults by service")  # noqa: TRY301, TRY004 - told like broken JSON
+            raise ValueError(f"{FAULTS_FILE} holds no faults by service")  # noqa: TRY301, TRY004 - told like broken JSON
     except FileNotFoundError:
         return {}
     except (OSError, TypeError, ValueError) as error:
         hint = "stackgen up --simulate writes it anew"
         raise StackError(f"the faults of the simulation cannot be read: {error}", hint=hint) from None
     return {str(service): str(fault) for service, fault in data.items()}
-
-
-def _keep_faults(stack: Stack) -> None:
-    """Later verbs must know which faults are meant, or they would take them for drift."""
-    given = {
-        service.name: str(service.environment[planning.FAULT_VARIABLE].value)
-        for service in stack.plan.services
-        if planning.FAULT_VARIABLE in service.environment
-    }
-    (stack.home / _FAULTS_FILE).write_text(json.dumps(given), encoding="utf-8")

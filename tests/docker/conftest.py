@@ -65,10 +65,16 @@ def make_stack(images, tmp_path_factory, request):
     yield from _stacks(tmp_path_factory, request)
 
 
-@pytest.fixture(scope="module")
-def make_small_stack(engine, tmp_path_factory, request):
-    """The same for stacks without engines: a gateway with its stores."""
+@pytest.fixture(scope="session")
+def small_images(engine):
+    """The images of stacks without engines: a gateway with its stores."""
     _require(engine, SMALL_IMAGES)
+    return SMALL_IMAGES
+
+
+@pytest.fixture(scope="module")
+def make_small_stack(small_images, tmp_path_factory, request):
+    """The same for stacks without engines."""
     yield from _stacks(tmp_path_factory, request)
 
 

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from support import TESTS, free_port, write_spec
 
+STUCK_SECONDS = 1800
+"""A verb that takes longer hangs. A real engine starts in minutes where many processes share few processors."""
+
 
 def docker(*words, check=True):
     result = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
@@ -35,13 +38,13 @@ class Stack:
     def command(self, *words):
         return [sys.executable, "-m", "stackgen", *words]
 
-    def run(self, *words, timeout=300):
+    def run(self, *words):
         return subprocess.run(
-            self.command(*words), cwd=self.folder, capture_output=True, text=True, check=False, timeout=timeout
+            self.command(*words), cwd=self.folder, capture_output=True, text=True, check=False, timeout=STUCK_SECONDS
         )
 
-    def good(self, *words, timeout=300):
-        result = self.run(*words, timeout=timeout)
+    def good(self, *words):
+        result = self.run(*words)
         assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
         return result
 

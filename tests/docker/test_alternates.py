@@ -42,8 +42,8 @@ class Alternates(Stack):
         self.name = f"{self.real}-sim"
         self.home = folder / ".stackgen" / "simulation"
 
-    def run(self, *words, timeout=300):
-        return super().run(words[0], "--simulate", *words[1:], timeout=timeout)
+    def run(self, *words):
+        return super().run(words[0], "--simulate", *words[1:])
 
     def status(self):
         return json.loads(self.good("status", "--json").stdout)
@@ -81,7 +81,7 @@ def healthy(report):
 
 
 def test_the_first_group_comes_up_and_the_other_one_sleeps(alternates):
-    up = alternates.good("up", timeout=600)
+    up = alternates.good("up")
     assert set(alternates.containers()) == ALWAYS | DAY
     assert "active: day" in up.stderr
     found = alternates.status()
@@ -121,7 +121,7 @@ def test_compose_alone_starts_nobody_who_sleeps(alternates):
 
 def test_night_takes_the_place_of_day(alternates):
     before = alternates.containers()
-    up = alternates.good("up", "--group", "night", timeout=600)
+    up = alternates.good("up", "--group", "night")
     after = alternates.containers()
     assert set(after) == ALWAYS | NIGHT
     assert after["infinity"] == before["infinity"]
@@ -135,7 +135,7 @@ def test_night_takes_the_place_of_day(alternates):
 
 def test_later_verbs_follow_and_the_gateway_too(alternates):
     assert json.loads(alternates.good("check", "--format", "json").stdout)["ok"]
-    again = alternates.good("up", timeout=600)
+    again = alternates.good("up")
     assert "active: day" not in again.stderr
     assert set(alternates.containers()) == ALWAYS | NIGHT
     status, body = alternates.chat("chat")
@@ -154,7 +154,7 @@ def test_a_sleeper_that_somebody_started_by_hand_is_told_and_removed(alternates)
         next(entry for entry in found["services"] if entry["name"] == "vllm-chat")["drift"] == "its group `day` sleeps"
     )
     assert alternates.run("check", "--format", "json").returncode == 1
-    alternates.good("up", timeout=600)
+    alternates.good("up")
     assert set(alternates.containers()) == ALWAYS | NIGHT
 
 

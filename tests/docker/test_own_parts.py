@@ -98,7 +98,7 @@ def test_a_network_that_is_not_there_is_named_with_its_command(stack):
 
 def test_the_stack_comes_up_with_all_of_it(stack, engine):
     engine("network", "create", f"{stack.name}-door")
-    stack.good("up", timeout=600)
+    stack.good("up")
     code, report = stack.check()
     assert (code, report["ok"]) == (0, True), report
 

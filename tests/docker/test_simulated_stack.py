@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 import yaml
-from stacks import Stack, docker
+from stacks import STUCK_SECONDS, Stack, docker
 from support import EXAMPLES, MEASURED
 
 pytestmark = pytest.mark.docker
@@ -38,14 +38,14 @@ class Simulation(Stack):
     def gateway_file(self):
         return self.folder / ".stackgen" / "simulation" / "rendered" / "litellm" / "config.yaml"
 
-    def run(self, *words, timeout=300):
-        return super().run(words[0], "--simulate", *words[1:], timeout=timeout)
+    def run(self, *words):
+        return super().run(words[0], "--simulate", *words[1:])
 
     def inspect(self, service, form):
         return docker("inspect", "-f", form, self.containers()[service])
 
     def wait_healthy(self, *services):
-        end = time.monotonic() + 90
+        end = time.monotonic() + STUCK_SECONDS
         for service in services:
             while self.inspect(service, "{{.State.Health.Status}}") != "healthy":
                 assert time.monotonic() < end, f"{service} does not become healthy"
@@ -83,7 +83,7 @@ def failed(report):
 
 def test_up_and_check_are_one_command_each_for_all_six_models(simulation, beside, record_property):
     began = time.monotonic()
-    up = simulation.good("up", timeout=600)
+    up = simulation.good("up")
     raised = time.monotonic() - began
     report = simulation.good("check", "--format", "json")
     seconds = time.monotonic() - began

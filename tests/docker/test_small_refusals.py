@@ -57,7 +57,7 @@ def test_a_required_secret_without_a_value_is_asked_for(engine, tmp_path):
     result = up(tmp_path)
     assert result.returncode == 1
     assert "no value for HF_TOKEN" in result.stderr
-    assert str(tmp_path / ".stackgen" / "secrets.env") in result.stderr
+    assert "hint: `stackgen secrets set HF_TOKEN` takes it" in result.stderr
 
 
 def test_the_engine_says_where_its_images_and_volumes_lie(engine, tmp_path):

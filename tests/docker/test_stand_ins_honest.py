@@ -17,6 +17,7 @@ from pathlib import Path
 import honesty
 import pytest
 import yaml
+from stacks import STUCK_SECONDS
 from stand_in_requests import INFINITY, VLLM
 from support import free_port, plan_of
 
@@ -84,7 +85,7 @@ class Pair:
     def start(self):
         variables = [word for name, value in self.environment.items() for word in ("-e", f"{name}={value}")]
         self.docker(
-            *("run", "-d", "--rm", "--name", self.container, "--shm-size", "4g", "-p", f"127.0.0.1::{self.inside}"),
+            *("run", "-d", "--name", self.container, "--shm-size", "4g", "-p", f"127.0.0.1::{self.inside}"),
             *(*variables, self.image, *self.words),
         )
         self.process = subprocess.Popen(
@@ -103,11 +104,18 @@ class Pair:
         return int(self.docker("port", self.container, str(self.inside)).rpartition(":")[2])
 
     def wait(self):
+        end = time.monotonic() + STUCK_SECONDS
         for port in (self.real_port(), self.port):
-            end = time.monotonic() + 300
             while not is_healthy(port):
-                assert time.monotonic() < end, self.docker("logs", "--tail", "20", self.container, check=False)
+                logs = ["docker", "logs", "--tail", "20", self.container]
+                assert self.runs(), subprocess.run(logs, capture_output=True, text=True, check=False)
+                assert time.monotonic() < end, f"{self.name} is not healthy after {STUCK_SECONDS} s"
                 time.sleep(0.3)
+
+    def runs(self):
+        """Whether both are alive: who has died will not become healthy."""
+        state = self.docker("inspect", "-f", "{{.State.Running}}", self.container)
+        return state == "true" and self.process.poll() is None
 
     def both(self, ask):
         return honesty.send(self.real_port(), ask), honesty.send(self.port, ask)
@@ -246,7 +254,10 @@ def test_both_refuse_the_same_command_lines(pairs, kind):
         container = f"{pair.container}-{name.replace(' ', '-')}"
         real = ["docker", "run", "--rm", "--name", container, "--network", "none", pair.image, *words]
         try:
-            return name, [ending(real, pair, 300), ending(pair.stand_in(*words, "--port", str(free_port())), pair, 30)]
+            return name, [
+                ending(real, pair, STUCK_SECONDS),
+                ending(pair.stand_in(*words, "--port", str(free_port())), pair, 30),
+            ]
         finally:
             pair.docker("rm", "-f", container, check=False)
 
@@ -260,9 +271,6 @@ def test_both_refuse_the_same_command_lines(pairs, kind):
 def test_both_end_alike_at_a_signal(pairs, kind):
     """The last test: nobody answers after it."""
     pair = pairs[kind]
-    with ThreadPoolExecutor() as pool:
-        real = pool.submit(pair.docker, "wait", pair.container)
-        time.sleep(1)  # for `docker wait` to listen, since the container goes away with its end
-        pair.docker("stop", "--time", "60", pair.container)
-        pair.process.terminate()
-        assert int(real.result(90)) == pair.process.wait(10)
+    pair.docker("stop", "--time", "60", pair.container)
+    pair.process.terminate()
+    assert int(pair.docker("wait", pair.container)) == pair.process.wait(30)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import subprocess
+import sys
+import tomllib
 from dataclasses import replace
 
 import pytest
+from engine_samples import SAMPLES
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import EXAMPLES, REFUSED
+from support import EXAMPLES, REFUSED, TESTS
 
 from stackgen import facts, sources
 from stackgen import plan as planning
@@ -20,39 +25,6 @@ from stackgen.parts import Arg, Gpu, Image, Instance, Limits, ServedModel, servi
 from stackgen.sources import Layer, Origin
 from stackgen.spec import Model, Pin
 
-KNOWN = {
-    "vllm": "Qwen/Qwen3-8B",
-    "infinity": "BAAI/bge-reranker-v2-m3",
-    "ollama": "llama3.2:3b",
-    "speaches": "Systran/faster-whisper-small",
-}
-VERSIONS = {"vllm": "0.32.0", "infinity": "0.0.77", "ollama": "0.32.15", "speaches": "0.8.3"}
-FILLED = {
-    "vllm": {
-        "dtype": "auto",
-        "quantization": "fp8",
-        "kv_cache_dtype": "fp8",
-        "gpu_memory_utilization": 0.5,
-        "kv_cache_memory_bytes": 2**30,
-        "max_num_batched_tokens": 1024,
-        "enable_prefix_caching": False,
-        "enforce_eager": True,
-        "tool_call_parser": "hermes",
-        "reasoning_parser": "qwen3",
-        "trust_remote_code": True,
-        "revision": "main",
-        "cpu_cache_gib": 1,
-    },
-    "infinity": {"batch_size": 4, "dtype": "float16", "trust_remote_code": True, "revision": "main"},
-    "ollama": {
-        "keep_alive": "24h",
-        "max_loaded_models": 2,
-        "kv_cache_type": "q8_0",
-        "flash_attention": True,
-        "gpu_overhead_gib": 0.5,
-    },
-    "speaches": {"voice": "siwis", "language": "fr", "compute_type": "int8", "keep_loaded_seconds": -1},
-}
 WITH_FLAGS = [engine for engine in ENGINES.values() if engine.flags]
 """Engines that are told their settings by a command line; the others by variables."""
 
@@ -65,7 +37,7 @@ def image(family, version="1.0"):
 def instance(engine, *, context=None, options=None, gpus=()):
     modalities = tuple(sorted(engine.modalities))
     settings_ = {"context": context, "concurrency": 4 if "concurrency" in engine.fields else None}
-    model = Model(source=KNOWN[engine.name], engine=engine.name, modalities=modalities, **settings_)
+    model = Model(source=SAMPLES[engine.name].source, engine=engine.name, modalities=modalities, **settings_)
     served = ServedModel(
         id="one", model=model, options=engine.options.model_validate(options or {}), known=facts.models()[model.source]
     )
@@ -73,7 +45,7 @@ def instance(engine, *, context=None, options=None, gpus=()):
         name=f"{engine.name}-one",
         engine=engine.name,
         models=(served,),
-        image=image(engine.name, VERSIONS[engine.name]),
+        image=image(engine.name, SAMPLES[engine.name].version),
         gpus=gpus,
         python=image("python", "3.13") if engine.fetches else None,
     )
@@ -95,19 +67,52 @@ each_engine = pytest.mark.parametrize("engine", ENGINES.values(), ids=lambda eng
 with_flags = pytest.mark.parametrize("engine", WITH_FLAGS, ids=lambda engine: engine.name)
 
 
+def test_every_engine_has_its_row_among_the_samples():
+    assert sorted(SAMPLES) == sorted(ENGINES)
+
+
 @each_engine
-def test_every_option_is_filled_here(engine):
-    assert set(engine.options.model_fields) == set(FILLED[engine.name])
+def test_an_engine_is_the_last_line_of_the_file_of_its_name(engine):
+    assert importlib.import_module(f"stackgen.engines.{engine.name}").ENGINE is engine
+
+
+def test_no_engine_may_import_another():
+    contracts = tomllib.loads((TESTS.parent / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    (apart,) = (contract["modules"] for contract in contracts if contract["type"] == "independence")
+    assert sorted(apart) == sorted(f"stackgen.engines.{name}" for name in ENGINES)
+
+
+@each_engine
+def test_every_engine_has_a_stand_in_with_its_flags(engine):
+    stand_ins = facts.stand_ins()
+    assert engine.name in stand_ins.engines
+    assert not engine.flags or f"{engine.name}_flags.json" in stand_ins.data
+    module = importlib.import_module(f"stackgen.simulators.{engine.name}")
+    assert callable(module.door)
+    assert module.OUT_OF_MEMORY
+
+
+@pytest.mark.parametrize("name", [engine.name for engine in ENGINES.values() if engine.fetches])
+def test_the_job_that_fetches_models_knows_the_engine(name):
+    script = TESTS.parent / "templates" / "fetch.py"
+    words = [sys.executable, script, name, "http://127.0.0.1:1", " "]
+    said = subprocess.run(words, capture_output=True, text=True, check=False).stderr
+    assert said == "fetch.py: not a name of a model: ' '\n"
+
+
+@each_engine
+def test_every_option_is_filled(engine):
+    assert set(engine.options.model_fields) == set(SAMPLES[engine.name].options)
     assert engine.process_options <= set(engine.options.model_fields)
 
 
 @with_flags
 def test_every_flag_exists_in_the_pinned_release(engine):
-    table = facts.flag_table(engine.name, VERSIONS[engine.name])
+    table = facts.flag_table(engine.name, SAMPLES[engine.name].version)
     assert set(engine.flags) <= set(table.flags)
     assert {flag for flag in engine.own_flags if flag != "--model"} <= set(table.flags)
     for gpus in ((), (card(),)):
-        service = server(engine, options=FILLED[engine.name], gpus=gpus)
+        service = server(engine, options=SAMPLES[engine.name].options, gpus=gpus)
         used = [arg.value for arg in service.command if isinstance(arg.value, str) and arg.value.startswith("--")]
         assert used
         assert set(used) <= set(table.flags), set(used) - set(table.flags)
@@ -115,14 +120,14 @@ def test_every_flag_exists_in_the_pinned_release(engine):
 
 @each_engine
 def test_every_flag_stands_for_a_setting(engine):
-    served = instance(engine, options=FILLED[engine.name]).models[0]
+    served = instance(engine, options=SAMPLES[engine.name].options).models[0]
     for setting in engine.flags.values():
         served.value(setting)
 
 
 @with_flags
 def test_values_of_options_are_choices_of_the_flag(engine):
-    table = facts.flag_table(engine.name, VERSIONS[engine.name])
+    table = facts.flag_table(engine.name, SAMPLES[engine.name].version)
     schema = engine.options.model_json_schema()["properties"]
     for flag, setting in engine.flags.items():
         option = setting.removeprefix("options.")
@@ -294,9 +299,9 @@ def test_a_writable_root_has_its_reason_in_the_facts(engine, gpus):
 @each_engine
 def test_host_memory_holds_the_weights_and_grows_with_cards(engine):
     def limit(**given):
-        return server(engine, options=FILLED[engine.name], **given).limits.memory_gib
+        return server(engine, options=SAMPLES[engine.name].options, **given).limits.memory_gib
 
-    weights = facts.models()[KNOWN[engine.name]].weights_gib
+    weights = facts.models()[SAMPLES[engine.name].source].weights_gib
     assert limit() > 2 * weights
     assert limit(gpus=(card(),)) > weights
     assert limit(gpus=(card(), card())) >= limit(gpus=(card(),))
@@ -305,7 +310,7 @@ def test_host_memory_holds_the_weights_and_grows_with_cards(engine):
 @each_engine
 def test_unknown_weights_are_bounded_by_the_cards_or_by_a_large_figure(engine):
     def limit(*gpus):
-        built = instance(engine, options=FILLED[engine.name], gpus=gpus)
+        built = instance(engine, options=SAMPLES[engine.name].options, gpus=gpus)
         strange = built.models[0].model.model_copy(update={"source": "nobody/knows"})
         served = (ServedModel(id="x", model=strange, options=built.models[0].options, known=None),)
         service, *_ = engine.services(replace(built, models=served))
@@ -339,7 +344,7 @@ def test_vllm_has_no_memory_limit_where_the_host_decides_how_much_it_takes():
 
 
 def test_flags_that_lift_the_memory_limit_are_flags():
-    table = facts.flag_table("vllm", VERSIONS["vllm"])
+    table = facts.flag_table("vllm", SAMPLES["vllm"].version)
     assert facts.locks("vllm").host_memory_flags <= set(table.flags) | set(table.removed)
 
 
@@ -353,7 +358,7 @@ def test_backing_services_are_locked_as_the_facts_say():
 
 @each_engine
 def test_every_word_of_a_command_is_a_word(engine):
-    for service in engine.services(instance(engine, options=FILLED[engine.name])):
+    for service in engine.services(instance(engine, options=SAMPLES[engine.name].options)):
         assert all(isinstance(arg, Arg) for arg in service.command)
         assert not any(isinstance(arg.value, str) and "\n" in arg.value for arg in service.command)
 

@@ -69,6 +69,13 @@ class Service:
         """The last one counts."""
         return next(reversed(self.values(flag)), None)
 
+    @property
+    def asks_for_password(self) -> bool:
+        """Of Redis: by a word of its command, or by the configuration that its command writes."""
+        return bool(self.value("--requirepass")) or any(
+            " requirepass $" in f" {word}".replace("\n", " ") for word in self.words
+        )
+
     @cached_property
     def environment(self) -> dict[str, str]:
         entries = self.data.get("environment") or {}

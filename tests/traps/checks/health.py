@@ -129,7 +129,7 @@ def trap_37(stack, server):
     words = server.health.text.split()
     if "redis-cli" in words and "-e" not in words and "PONG" not in server.health.text:
         yield "redis-cli without -e is green when it is not let in"
-    if server.value("--requirepass") and "REDISCLI_AUTH" not in server.environment and "-a" not in words:
+    if server.asks_for_password and "REDISCLI_AUTH" not in server.environment and "-a" not in words:
         yield "shows no password"
 
 

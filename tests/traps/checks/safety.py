@@ -58,13 +58,13 @@ def trap_42(stack, server):
     neighbours = {
         service.name for service in stack.services for network in service.networks if network in server.networks
     } - {server.name, *(gateway.name for gateway in stack.serving("litellm"))}
-    if not server.value("--requirepass") and (neighbours - {store.name for store in stack.serving(*STORES)}):
+    if not server.asks_for_password and (neighbours - {store.name for store in stack.serving(*STORES)}):
         yield f"no password, and {', '.join(sorted(neighbours))} can reach it"
-    if not server.value("--requirepass") and "REDIS_PASSWORD" in server.environment:
+    if not server.asks_for_password and "REDIS_PASSWORD" in server.environment:
         yield "nothing reads REDIS_PASSWORD"
     shown = stack.settings("litellm_settings").get("cache_params", {}).get("password")
     variables = [name for gateway in stack.serving("litellm") for name in gateway.environment]
-    if server.value("--requirepass") and not shown and not {"REDIS_PASSWORD", "REDIS_URL"} & set(variables):
+    if server.asks_for_password and not shown and not {"REDIS_PASSWORD", "REDIS_URL"} & set(variables):
         yield "the gateway shows no password"
 
 
