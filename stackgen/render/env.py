@@ -20,7 +20,7 @@ _WORDS = {
 def env_file(plan: Plan, values: Mapping[str, str]) -> str:
     """`.env` as Compose reads it; secrets without a value are left out, and Compose says so where one is required."""
     lines = [
-        "# A copy. The truth is .stackgen/secrets.env beside the spec: change it there, then run `stackgen render`."
+        "# A copy. The truth is .stackgen/secrets.env beside the spec: `stackgen secrets` changes it, `render` copies it."
     ]
     lines += _profiles(plan)
     lines += [

@@ -22,6 +22,7 @@ from stackgen.engines import ENGINES
 from stackgen.errors import Place
 from stackgen.modalities import MODALITIES
 from stackgen.parts import Arg, Gpu, Image, Instance, Limits, ServedModel, service_url
+from stackgen.resources import shipped
 from stackgen.sources import Layer, Origin
 from stackgen.spec import Model, Pin
 
@@ -94,7 +95,7 @@ def test_every_engine_has_a_stand_in_with_its_flags(engine):
 
 @pytest.mark.parametrize("name", [engine.name for engine in ENGINES.values() if engine.fetches])
 def test_the_job_that_fetches_models_knows_the_engine(name):
-    script = TESTS.parent / "templates" / "fetch.py"
+    script = shipped("templates") / "fetch.py"
     words = [sys.executable, script, name, "http://127.0.0.1:1", " "]
     said = subprocess.run(words, capture_output=True, text=True, check=False).stderr
     assert said == "fetch.py: not a name of a model: ' '\n"
