@@ -21,7 +21,7 @@ from stackgen import plan as planning
 from stackgen.draft import Fit, Pick, Slot, choose
 from stackgen.engines import ENGINES
 from stackgen.errors import StackError
-from stackgen.facts.proposals import Proposal, proposals, reported_names, things, usual_id
+from stackgen.facts.proposals import Proposal, modalities, proposals, reported_names, usual_id
 from stackgen.machine import FoundCard
 from stackgen.modalities import MODALITIES
 
@@ -160,7 +160,7 @@ def keep(folder, found, **wishes):
 
 
 def test_everything_can_be_served_and_one_model_chats_and_sees(run, tmp_path):
-    assert run("init", "--non-interactive", "--gpus", "1xl40s", "--serve", ",".join(things()), spec=None)[0] == 0
+    assert run("init", "--non-interactive", "--gpus", "1xl40s", "--serve", ",".join(modalities()), spec=None)[0] == 0
     models = spec_of(tmp_path)["models"]
     assert models["chat"]["modalities"] == ["chat", "vision"]
     assert set(models) == {"chat", "embed", "rerank", "hear", "speak"}
@@ -458,17 +458,17 @@ def test_without_a_terminal_nobody_is_asked(tmp_path):
 
 
 @pytest.mark.parametrize("has_cards", [True, False])
-@pytest.mark.parametrize("thing", things())
-def test_proposals_are_models_that_the_catalogue_knows(thing, has_cards):
-    found = proposals(thing, has_cards=has_cards)
+@pytest.mark.parametrize("modality", modalities())
+def test_proposals_are_models_that_the_catalogue_knows(modality, has_cards):
+    found = proposals(modality, has_cards=has_cards)
     assert found[-1].on_processor
-    assert thing in MODALITIES
-    assert re.fullmatch(r"[a-z][a-z0-9-]{0,40}", usual_id(thing))
+    assert modality in MODALITIES
+    assert re.fullmatch(r"[a-z][a-z0-9-]{0,40}", usual_id(modality))
     for proposal in found:
         known = facts.models()[proposal.source]
         assert known.kind in {"chat": ("llm", "vlm"), "vision": ("vlm",), "embedding": ("embedding",), "rerank": ("reranker",),
-                              "transcription": ("stt",), "speech": ("tts",)}[thing]  # fmt: skip
-        assert thing in ENGINES[proposal.engine].modalities
+                              "transcription": ("stt",), "speech": ("tts",)}[modality]  # fmt: skip
+        assert modality in ENGINES[proposal.engine].modalities
         assert not known.gated
         assert proposal.settings
         assert proposal.why
@@ -504,12 +504,12 @@ def judge(budget, sizes):
 SIZES = {"large": 20, "small": 5, "vectors": 3, "order": 2}
 CHAT = Slot(
     id="chat",
-    thing="chat",
+    modality="chat",
     proposals=(offer("large", 8, 2), offer("small", 8, 4, 2), offer("small", 1, on_processor=True)),
 )
 EMBED = Slot(
     id="embed",
-    thing="embedding",
+    modality="embedding",
     proposals=(
         offer("vectors", 2, 1, modalities=("embedding",), engine="infinity"),
         offer("vectors", 1, modalities=("embedding",), engine="infinity", on_processor=True),
@@ -517,7 +517,7 @@ EMBED = Slot(
 )
 RERANK = Slot(
     id="rerank",
-    thing="rerank",
+    modality="rerank",
     proposals=(offer("order", 1, modalities=("rerank",), engine="infinity"),),
     is_optional=True,
 )
@@ -547,15 +547,15 @@ def test_what_is_optional_takes_room_that_is_left_and_nobody_elses():
 
 
 def test_a_tight_fit_is_taken_where_nothing_fits_well():
-    lone = Slot(id="chat", thing="chat", proposals=(offer("large", 2), offer("small", 18)))
+    lone = Slot(id="chat", modality="chat", proposals=(offer("large", 2), offer("small", 18)))
     assert chosen(22, lone)["chat"] == ("large", 2, False)
     assert chosen(21, lone)["chat"] == ("large", 2, False)
     assert chosen(3, lone) == {}
 
 
 def test_a_model_that_does_two_things_leaves_the_second_slot_empty():
-    seeing = Slot(id="chat", thing="chat", proposals=(offer("large", 2, modalities=("chat", "vision")),))
-    see = Slot(id="see", thing="vision", proposals=(offer("small", 2, modalities=("chat", "vision")),))
+    seeing = Slot(id="chat", modality="chat", proposals=(offer("large", 2, modalities=("chat", "vision")),))
+    see = Slot(id="see", modality="vision", proposals=(offer("small", 2, modalities=("chat", "vision")),))
     assert set(choose([seeing, see], judge(22, SIZES))) == {"chat"}
 
 
@@ -569,7 +569,7 @@ def test_models_of_one_engine_are_tried_in_the_same_place():
 
     asked = Slot(
         id="rerank",
-        thing="rerank",
+        modality="rerank",
         proposals=(
             offer("order", 1, modalities=("rerank",), engine="infinity"),
             offer("order", 1, modalities=("rerank",), engine="infinity", on_processor=True),

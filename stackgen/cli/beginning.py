@@ -97,7 +97,7 @@ def init(
     """
     from stackgen import draft, verbs
 
-    things = read_option(draft.asked_things, serve, "--serve") if serve else None
+    modalities = read_option(draft.asked_modalities, serve, "--serve") if serve else None
     named = _named(model or ())
     verbs.require_room(folder, ci or "", force=force)
     if not non_interactive and not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -106,9 +106,9 @@ def init(
     try:
         where = verbs.ground(folder, gpus)
         _tell_ground(where)
-        if not non_interactive and things is None and not named:
-            things = _asked_serve()
-        wishes = verbs.Wishes(serve=things, named=named, profiles=tuple(profile or ()))
+        if not non_interactive and modalities is None and not named:
+            modalities = _asked_serve()
+        wishes = verbs.Wishes(serve=modalities, named=named, profiles=tuple(profile or ()))
         proposed = verbs.propose(where, wishes)
         _tell_proposed(proposed, where)
         if not non_interactive:
@@ -151,16 +151,16 @@ def _agree(folder: Path) -> None:
 def _asked_serve() -> tuple[str, ...] | None:
     """What to serve, asked until it is understood; None for the usual."""
     from stackgen import draft
-    from stackgen.facts.proposals import things, usual_things
+    from stackgen.facts.proposals import modalities, usual_modalities
 
-    console.say(f"what can be served: {', '.join(things())}")
+    console.say(f"what can be served: {', '.join(modalities())}")
     while True:
-        usual = ",".join(usual_things())
+        usual = ",".join(usual_modalities())
         answer = console.asked("What should it serve?", usual)
         if answer == usual:
             return None
         try:
-            return draft.asked_things(answer)
+            return draft.asked_modalities(answer)
         except StackError as error:
             console.warn(f"{error.message}; {error.hint}")
 
@@ -197,8 +197,8 @@ def _tell_proposed(proposed: Proposed, where: Ground) -> None:
     console.say("")
     for line in verbs.proposal_lines(proposed):
         console.say(line)
-    for thing in proposed.left_out:
-        console.say(f"{thing} is left out: no card has room for it; --serve …,{thing} puts it onto the processor")
+    for modality in proposed.left_out:
+        console.say(f"{modality} is left out: no card has room for it; --serve …,{modality} puts it onto the processor")
     free_gib = where.machine.disk_free_gib if where.machine else None
     needed_gib = proposed.plan.disk.gib
     console.say(f"to download: about {needed_gib:.0f} GiB of images and weights")

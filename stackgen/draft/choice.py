@@ -24,8 +24,8 @@ class Slot:
     """A place for one model."""
 
     id: str
-    thing: str
-    """What it is for, as a modality."""
+    modality: str
+    """What it is for."""
     proposals: tuple[Proposal, ...]
     is_optional: bool = False
     """Whether it stays empty where no card has room."""
@@ -78,7 +78,7 @@ def choose(slots: Sequence[Slot], judge: Judge) -> Picks | None:
 
 def _is_covered(slot: Slot, picks: Picks) -> bool:
     """Whether a model that was picked does this too: one that chats and sees."""
-    return any(slot.thing in pick.proposal.modalities for pick in picks.values())
+    return any(slot.modality in pick.proposal.modalities for pick in picks.values())
 
 
 def _picked(slot: Slot, before: Picks, later: Sequence[Slot], judge: Judge) -> Pick | None:

@@ -1,4 +1,4 @@
-"""What somebody asks for becomes slots: proposals for each thing, and models that are named."""
+"""What somebody asks for becomes slots: proposals for each modality, and models that are named."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from stackgen.errors import StackError
 from stackgen.facts import ModelFacts
 from stackgen.facts.proposals import (
     Proposal,
+    modalities,
+    modalities_where_room,
+    modality_of_kind,
     named_settings,
     proposals,
-    thing_of_kind,
-    things,
-    things_where_room,
     usual_engine,
     usual_id,
-    usual_things,
+    usual_modalities,
 )
 from stackgen.sources import describe, nearest
 
@@ -39,19 +39,19 @@ def named_model(text: str) -> tuple[str, str]:
     return identifier, source
 
 
-def asked_things(text: str) -> tuple[str, ...]:
-    """The things of `chat,embedding`, each once.
+def asked_modalities(text: str) -> tuple[str, ...]:
+    """The modalities of `chat,embedding`, each once.
 
     Raises:
         StackError: one is not known, or there is none.
     """
     asked = tuple(dict.fromkeys(word for part in text.split(",") if (word := part.strip())))
     for word in asked:
-        if word not in things():
-            hint = f"{nearest(word, things())}; a model for anything else is named: --model NAME=SOURCE"
+        if word not in modalities():
+            hint = f"{nearest(word, modalities())}; a model for anything else is named: --model NAME=SOURCE"
             raise StackError(f"nothing is proposed for {describe(word)}", hint=hint)
     if not asked:
-        raise StackError("nothing is asked for", hint=f"some of {', '.join(things())}")
+        raise StackError("nothing is asked for", hint=f"some of {', '.join(modalities())}")
     return asked
 
 
@@ -65,25 +65,25 @@ def slots_for(
     """What is to be filled, in the order of the proposals; what somebody names takes the place of a proposal.
 
     Args:
-        serve: things that are asked for; None: the usual ones, or the named models alone.
+        serve: modalities that are asked for; None: the usual ones, or the named models alone.
         named: ids and sources of models that somebody names.
         known: the catalogue's models by source.
         has_cards: whether the machine has any.
     """
     own = tuple(_named_slot(identifier, source, known, has_cards=has_cards) for identifier, source in named)
-    optional = () if serve is not None or named or not has_cards else things_where_room()
-    wanted = serve if serve is not None else () if named else usual_things()
-    taken = {thing for slot in own for proposal in slot.proposals for thing in proposal.modalities}
+    optional = () if serve is not None or named or not has_cards else modalities_where_room()
+    wanted = serve if serve is not None else () if named else usual_modalities()
+    taken = {modality for slot in own for proposal in slot.proposals for modality in proposal.modalities}
     ids = {slot.id for slot in own}
     proposed = (
         Slot(
-            id=_free(usual_id(thing), ids),
-            thing=thing,
-            proposals=tuple(_seeing(proposals(thing, has_cards=has_cards), wanted, known)),
-            is_optional=thing in optional,
+            id=_free(usual_id(modality), ids),
+            modality=modality,
+            proposals=tuple(_seeing(proposals(modality, has_cards=has_cards), wanted, known)),
+            is_optional=modality in optional,
         )
-        for thing in things()
-        if thing not in taken and thing in (*wanted, *optional)
+        for modality in modalities()
+        if modality not in taken and modality in (*wanted, *optional)
     )
     return (*own, *proposed)
 
@@ -119,26 +119,26 @@ def _seeing(offers: Iterable[Proposal], wanted: Sequence[str], known: Mapping[st
 def _named_slot(identifier: str, source: str, known: Mapping[str, ModelFacts], *, has_cards: bool) -> Slot:
     """One that writes goes onto a card where there is one; the others step down to the processor."""
     facts = known.get(source)
-    thing = thing_of_kind(facts.kind) if facts else _thing_of_id(identifier)
-    engine = "ollama" if _is_ollamas(source) else usual_engine(thing)
+    modality = modality_of_kind(facts.kind) if facts else _modality_of_id(identifier)
+    engine = "ollama" if _is_ollamas(source) else usual_engine(modality)
     offer = Proposal(
         source=source,
         engine=engine,
         name=_public_name(source) or identifier,
         settings=named_settings(engine),
         why="",
-        modalities=(_CHAT, _VISION) if thing == _VISION else (thing,),
+        modalities=(_CHAT, _VISION) if modality == _VISION else (modality,),
         tools=bool(facts and facts.tool_parser and engine == usual_engine(_CHAT)),
         reasoning=bool(facts and facts.reasoning_parser and engine == usual_engine(_CHAT)),
     )
     slow = replace(offer, on_processor=True)
     offers = (offer,) if _CHAT in offer.modalities else (offer, slow)
-    return Slot(id=identifier, thing=thing, proposals=offers if has_cards else (slow,))
+    return Slot(id=identifier, modality=modality, proposals=offers if has_cards else (slow,))
 
 
-def _thing_of_id(identifier: str) -> str:
+def _modality_of_id(identifier: str) -> str:
     """What a model that nobody knows is probably for."""
-    return next((thing for thing in things() if identifier in {thing, usual_id(thing)}), _CHAT)
+    return next((modality for modality in modalities() if identifier in {modality, usual_id(modality)}), _CHAT)
 
 
 def _is_ollamas(source: str) -> bool:

@@ -1,4 +1,4 @@
-"""What to propose for a machine: models for each thing that people ask of it, best first."""
+"""What to propose for a machine: models for each modality that people ask of it, best first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FILE = "proposals.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """A model for one thing, with the settings that are tried, the largest first."""
+    """A model for one modality, with the settings that are tried, the largest first."""
 
     source: str
     engine: str
@@ -36,29 +36,29 @@ class ReportedName:
     name: str
 
 
-def things() -> tuple[str, ...]:
+def modalities() -> tuple[str, ...]:
     """What can be asked for, as modalities, in the order in which a spec names them."""
-    return tuple(document(_FILE)["things"])
+    return tuple(document(_FILE)["modalities"])
 
 
-def usual_things() -> tuple[str, ...]:
+def usual_modalities() -> tuple[str, ...]:
     """What is proposed where nobody says what to serve."""
     return tuple(document(_FILE)["usual"])
 
 
-def things_where_room() -> tuple[str, ...]:
+def modalities_where_room() -> tuple[str, ...]:
     """What is proposed beside the usual where a card has room for it."""
     return tuple(document(_FILE)["where_there_is_room"])
 
 
-def usual_id(thing: str) -> str:
+def usual_id(modality: str) -> str:
     """The id of the model that serves it."""
-    return str(document(_FILE)["things"][thing]["id"])
+    return str(document(_FILE)["modalities"][modality]["id"])
 
 
-def proposals(thing: str, *, has_cards: bool) -> tuple[Proposal, ...]:
-    """The models for one thing, best first; the last one fits wherever anything does."""
-    entries = document(_FILE)["things"][thing]["with_cards" if has_cards else "without_cards"]
+def proposals(modality: str, *, has_cards: bool) -> tuple[Proposal, ...]:
+    """The models for one modality, best first; the last one fits wherever anything does."""
+    entries = document(_FILE)["modalities"][modality]["with_cards" if has_cards else "without_cards"]
     return tuple(
         Proposal(
             source=entry["source"],
@@ -66,7 +66,7 @@ def proposals(thing: str, *, has_cards: bool) -> tuple[Proposal, ...]:
             name=entry["name"],
             settings=tuple(entry["settings"]),
             why=entry["why"],
-            modalities=(*entry.get("with", ()), thing),
+            modalities=(*entry.get("with", ()), modality),
             on_processor=entry.get("on") == "processor",
             tools=entry.get("tools", False),
             reasoning=entry.get("reasoning", False),
@@ -75,14 +75,14 @@ def proposals(thing: str, *, has_cards: bool) -> tuple[Proposal, ...]:
     )
 
 
-def thing_of_kind(kind: str) -> str:
+def modality_of_kind(kind: str) -> str:
     """What a model of a kind of the catalogue is for."""
     return str(document(_FILE)["of_kinds"][kind])
 
 
-def usual_engine(thing: str) -> str:
+def usual_engine(modality: str) -> str:
     """Who serves a model from the hub that is for this."""
-    return str(document(_FILE)["engines"][thing])
+    return str(document(_FILE)["engines"][modality])
 
 
 def named_settings(engine: str) -> tuple[Mapping[str, Any], ...]:

@@ -130,8 +130,8 @@ def propose(where: Ground, wishes: Wishes) -> Proposed:
     alone = bench.alone(made, plan)
     if alone is not None:
         made, plan = alone
-    filled = {thing for pick in picks.values() for thing in pick.proposal.modalities}
-    left_out = tuple(slot.thing for slot in slots if slot.is_optional and slot.thing not in filled)
+    filled = {modality for pick in picks.values() for modality in pick.proposal.modalities}
+    left_out = tuple(slot.modality for slot in slots if slot.is_optional and slot.modality not in filled)
     return Proposed(draft=made, text=draft.written(made), plan=plan, left_out=left_out)
 
 
