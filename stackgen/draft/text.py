@@ -78,6 +78,4 @@ def _flow(value: Any) -> str:
             return f"{{{', '.join(f'{yaml.key(key)}: {_flow(inner)}' for key, inner in value.items())}}}"
         case Sequence():
             return f"[{', '.join(map(_flow, value))}]"
-        case bool():
-            return "true" if value else "false"
-    return str(value)
+    return yaml.scalar(value)

@@ -108,7 +108,7 @@ def _entry(lines: list[str], name: str, value: Any, indent: int, spaced: int) ->
         lines.append(begin)
         _block(lines, value, indent + 2, spaced)
     else:
-        lines.append(f"{begin} {_scalar(value)}{_behind(note)}")
+        lines.append(f"{begin} {scalar(value)}{_behind(note)}")
 
 
 def _block(lines: list[str], value: Any, indent: int, spaced: int) -> None:
@@ -126,7 +126,7 @@ def _item(lines: list[str], item: Any, indent: int) -> None:
     item, note = (item.value, item.comment) if isinstance(item, Note) else (item, "")
     pad = " " * indent
     if not _is_block(item):
-        lines.append(f"{pad}- {_scalar(item)}{_behind(note)}")
+        lines.append(f"{pad}- {scalar(item)}{_behind(note)}")
         return
     if note:
         lines.append(f"{pad}{comment(note)}")
@@ -143,7 +143,7 @@ def _flow(value: Any) -> str:
         or any(isinstance(item, Note) or _is_block(item) for item in value)
     ):
         return ""
-    return f"[{', '.join(_scalar(item) for item in value)}]"
+    return f"[{', '.join(scalar(item) for item in value)}]"
 
 
 def _is_block(value: Any) -> bool:
@@ -152,7 +152,12 @@ def _is_block(value: Any) -> bool:
     return isinstance(value, Mapping | Sequence) and bool(value)
 
 
-def _scalar(value: Any) -> str:
+def scalar(value: Any) -> str:
+    """A value on one line, text in double quotes; every reader of YAML gets it back as it is.
+
+    Raises:
+        TypeError: it is nothing that YAML has a form for.
+    """
     match value:
         case str():
             return quoted(value)

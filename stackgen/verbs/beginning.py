@@ -54,11 +54,11 @@ class Wishes:
     """What somebody wants of a first spec."""
 
     serve: tuple[str, ...] | None = None
-    """Things to serve; None for the usual ones, or for the named models alone."""
+    """Modalities to serve; None for the usual ones, or for the named models alone."""
     named: tuple[tuple[str, str], ...] = ()
     """Ids and sources of models."""
     profiles: tuple[str, ...] = ()
-    """None for those of the cards."""
+    """Empty for those of the cards."""
 
 
 @dataclass(frozen=True, kw_only=True)
