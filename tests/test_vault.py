@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -254,19 +256,42 @@ def test_secrets_that_are_elsewhere_and_not_there_now_are_not_made_anew(tmp_path
     assert raised.value.hint == "mount what it leads to; or remove the link, to begin with new ones"
 
 
-def test_a_folder_that_git_would_take_is_never_left_behind(tmp_path, monkeypatch):
-    """A disk that is full, or a kill: .gitignore has its line or is not there, so that the next one writes it."""
+def test_a_folder_that_git_would_take_is_healed_before_a_secret_is_there(tmp_path, monkeypatch):
+    """A disk that is full, or a kill between making .gitignore and writing it."""
 
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as disk:
-        disk.setattr(os, "fsync", full)
+        disk.setattr(os, "write", full)
         with pytest.raises(StackError, match="the folder for secrets cannot be made: the disk is full"):
-            vault.prepare(tmp_path)
-    assert list((tmp_path / ".stackgen").iterdir()) == []
-    vault.prepare(tmp_path)
+            settle(tmp_path, KEY)
+    assert [path.name for path in (tmp_path / ".stackgen").iterdir()] == [".gitignore"]
+    settle(tmp_path, KEY)
     assert (tmp_path / ".stackgen/.gitignore").read_text() == "*\n"
+
+
+def test_what_a_person_wants_git_to_ignore_stays(tmp_path):
+    (tmp_path / ".stackgen").mkdir()
+    (tmp_path / ".stackgen/.gitignore").write_text("*\n!secrets.env.gpg\n")
+    vault.prepare(tmp_path)
+    assert (tmp_path / ".stackgen/.gitignore").read_text() == "*\n!secrets.env.gpg\n"
+
+
+def test_the_folder_is_made_by_many_at_once(tmp_path):
+    """Before there is a lock to hold; one of them takes leftovers away meanwhile."""
+    folders = [tmp_path / str(number) for number in range(100)]
+    start = threading.Barrier(4)
+
+    def make() -> None:
+        for folder in folders:
+            start.wait(timeout=10)
+            with vault.locked(folder):
+                assert (folder / ".stackgen/.gitignore").read_text() == "*\n"
+
+    with ThreadPoolExecutor(4) as threads:
+        for made in [threads.submit(make) for _ in range(4)]:
+            made.result()
 
 
 def test_secrets_outlive_a_power_cut(tmp_path, monkeypatch):

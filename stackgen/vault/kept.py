@@ -98,12 +98,30 @@ def prepare(folder: Path) -> Path:
     path = folder / FOLDER
     try:
         path.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
-        ignore = path / ".gitignore"
-        if not ignore.exists():
-            write_private(ignore, "*\n")
+        _ignore_all_of(path)
     except OSError as error:
         raise refused("the folder for secrets cannot be made", error, Path(error.filename or path)) from None
     return path
+
+
+def _ignore_all_of(folder: Path) -> None:
+    """Git keeps off, from the first secret on.
+
+    Written in place: this comes before the lock, so several may do it at once, and all write the same two bytes; what a
+    kill leaves empty the next one fills.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    ignore = folder / ".gitignore"
+    if ignore.exists() and ignore.stat().st_size:
+        return
+    descriptor = os.open(ignore, os.O_WRONLY | os.O_CREAT, _PRIVATE_FILE)
+    try:
+        os.write(descriptor, b"*\n")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def make_private(path: Path) -> None:
