@@ -39,6 +39,18 @@ RUNS = 10
 SMALL_COUNTS = (10, 100, 1000)
 JUDGED_COUNT = 1000
 MOST_OF_TUTOR, MOST_OF_COMPOSE, MOST_OF_BARE_APP, MOST_PER_DOUBLING = 0.8, 2.0, 1.3, 2.2
+MOST_SECONDS_OF_COMPLETION = 0.15
+"""Of the processor, after TAB: a person who types must not notice it."""
+LOOKING_VERBS = (
+    ("plan",),
+    ("explain", "models.chat.context"),
+    ("config",),
+    ("profiles",),
+    ("check", "--static"),
+    ("status",),
+)
+VERBS_WITH_DOCKER = ("check", "status")
+"""They ask Docker, and the row counts that: `check --static` for its Compose, `status` for containers."""
 
 
 class Run(NamedTuple):
@@ -87,9 +99,11 @@ class Bench:
         self.environment = {**kept, **own}
         self.missed: list[str] = []
 
-    def command(self, name: str, *words: str, folder: Path | None = None) -> Command:
-        """A command in a folder."""
-        return Command(name, words, folder or self.folder, self.environment)
+    def command(
+        self, name: str, *words: str, folder: Path | None = None, environment: Mapping[str, str] | None = None
+    ) -> Command:
+        """A command in a folder, with further variables."""
+        return Command(name, words, folder or self.folder, {**self.environment, **(environment or {})})
 
     def best(self, commands: Sequence[Command], runs: int) -> list[float]:
         """The least CPU seconds of each; a row is printed for each.
@@ -111,11 +125,11 @@ class Bench:
             print(f"{command.name:<52} {numbers}" + (f"  ({runs} runs)" if runs != RUNS else ""), flush=True)
         return [min(run.cpu_seconds for run in runs_of_one) for runs_of_one in found]
 
-    def judge(self, what: str, ratio: float, most: float) -> None:
-        """Print a ratio beside its target."""
-        verdict = "met" if ratio <= most else "MISSED"
-        print(f"  -> {what}: {ratio:.2f} x, target at most {most} x: {verdict}", flush=True)
-        if ratio > most:
+    def judge(self, what: str, figure: float, most: float, unit: str = "x") -> None:
+        """Print a ratio, or another figure, beside its target."""
+        verdict = "met" if figure <= most else "MISSED"
+        print(f"  -> {what}: {figure:.2f} {unit}, target at most {most} {unit}: {verdict}", flush=True)
+        if figure > most:
             self.missed.append(what)
 
 
@@ -176,6 +190,28 @@ def of_example(bench: Bench, compose: str | None) -> None:
         print(f"  -> render of archi-llm beside Compose: {ours / theirs[-1]:.2f} x")
 
 
+def of_looking(bench: Bench, compose: str | None) -> None:
+    """Verbs that only look, in the folder of archi-llm as `of_example` left it."""
+    folder = bench.folder / "archi-llm"
+    verbs = [words for words in LOOKING_VERBS if compose or words[0] not in VERBS_WITH_DOCKER]
+    bench.best(
+        [bench.command(f"stackgen {' '.join(words)}, archi-llm", *STACKGEN, *words, folder=folder) for words in verbs],
+        RUNS,
+    )
+
+
+def of_completion(bench: Bench) -> None:
+    """What a shell runs when somebody presses TAB: behind an option, and where a service is to be named."""
+    lines = ("stackgen render --", "stackgen logs ")
+    asked = [{"_STACKGEN_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": "2"} for line in lines]
+    folder = bench.folder / "archi-llm"
+    commands = [
+        bench.command(f"completion of `{line}`", *STACKGEN, folder=folder, environment=environment)
+        for line, environment in zip(lines, asked, strict=True)
+    ]
+    bench.judge("completion", max(bench.best(commands, RUNS)), MOST_SECONDS_OF_COMPLETION, "s")
+
+
 def of_models(bench: Bench, count: int, compose: str | None, runs: int) -> float:
     """render of many models, and Compose where it is given; the CPU seconds of ours."""
     folder = bench.folder / f"{count}-models"
@@ -206,6 +242,8 @@ def main() -> int:
         bench = Bench(Path(name))
         of_help(bench)
         of_example(bench, compose)
+        of_looking(bench, compose)
+        of_completion(bench)
         for count in SMALL_COUNTS:
             of_models(bench, count, compose, RUNS)
         before = 0.0

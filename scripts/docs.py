@@ -1,6 +1,6 @@
 """Writes the generated parts of the docs, or (--check) fails where they are not what the code says.
 
-docs/commands.md is the help of every verb; docs/stack.schema.json the schema. README.md and docs/tour.md are run by
+docs/commands.md is the help of every verb; docs/stack.schema.json the schema. README.md, docs/tour.md and docs/json.md are run by
 transcripts.py; what of them needs a Docker engine, by tests/docker/test_tour.py. Other pages hold blocks between
 `<!-- begin NAME -->` and `<!-- end NAME -->`: reference.py writes those of docs/stack.md, docs/profiles.md and docs/facts.md,
 troubles.py those of docs/troubleshooting.md, house.py those of docs/architecture.md.
@@ -26,6 +26,7 @@ import yaml
 
 from stackgen.cli import app
 from stackgen.cli.app import GROUPS
+from stackgen.documents import VERSIONS
 from stackgen.engines import ENGINES
 from stackgen.plan import schema
 from stackgen.simulators.faults import KINDS
@@ -52,6 +53,8 @@ def generated() -> Iterator[tuple[Path, str]]:
     for name, blocks in {"troubleshooting": troubles.blocks(), "architecture": house.blocks()}.items():
         page = ROOT / "docs" / f"{name}.md"
         yield page, with_blocks(page.read_text(encoding="utf-8"), blocks)
+    page = ROOT / "docs" / "json.md"
+    yield page, with_block(transcripts.filled(page.read_text(encoding="utf-8")), "versions", versions())
     page = ROOT / "docs" / "simulation.md"
     faults = "".join(f"| `{kind}` | it {what} |\n" for kind, what in KINDS.items())
     yield page, with_blocks(page.read_text(encoding="utf-8"), {"faults": faults})
@@ -113,6 +116,12 @@ def with_blocks(text: str, filled: Mapping[str, str]) -> str:
     for name, content in filled.items():
         text = with_block(text, name, content)
     return text
+
+
+def versions() -> str:
+    """The JSON documents with their versions, as a table."""
+    rows = [["document of", "version"], *([f"`stackgen {verb}`", str(version)] for verb, version in VERSIONS.items())]
+    return reference.lines(rows)
 
 
 def engines() -> str:

@@ -112,7 +112,7 @@ def _callbacks(litellm: types.ModuleType) -> dict[str, set[str]]:
     start = importlib.import_module("litellm.proxy.common_utils.callback_utils").initialize_callbacks_on_proxy
     logging = importlib.import_module("litellm.litellm_core_utils.litellm_logging")
     generic = (_folder() / "integrations/generic_api/generic_api_compatible_callbacks.json").read_text(encoding="utf-8")
-    known = {*litellm._known_custom_logger_compatible_callbacks, *json.loads(generic)}  # noqa: SLF001
+    known = {*litellm._known_custom_logger_compatible_callbacks, *json.loads(generic)}  # noqa: SLF001 - LiteLLM says it nowhere else
     pattern = re.compile(r'callback == "(\w+)"')
     return {
         "callbacks": known.union(pattern.findall(inspect.getsource(start))),
@@ -178,7 +178,7 @@ def _model_info() -> set[str]:
 
 def _cache_parameters() -> set[str]:
     names = {*inspect.signature(importlib.import_module("litellm.caching.caching").Cache.__init__).parameters}
-    names |= REDIS_PARAMETERS & importlib.import_module("litellm._redis")._get_redis_kwargs()  # noqa: SLF001
+    names |= REDIS_PARAMETERS & importlib.import_module("litellm._redis")._get_redis_kwargs()  # noqa: SLF001 - LiteLLM says it nowhere else
     return {name for name in names if not name.startswith("_")} - {"kwargs", "self"}
 
 

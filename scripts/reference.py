@@ -16,7 +16,8 @@ from stackgen import plan as planning
 from stackgen.engines import ENGINES
 from stackgen.explain.keys import Key, groups_below, keys_of
 from stackgen.modalities import MODALITIES
-from stackgen.spec import FactsFile, Profile, Spec
+from stackgen.spec import Profile, Spec
+from stackgen.spec.facts_file import FactsFile
 from stackgen.verbs import answer, open_asked
 
 REQUIRED = "**required**"

@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-ASIDE = ".stackgen-new"
+ASIDE, OLD = ".stackgen-new", ".stackgen-old"
+"""Behind the names of files: what is to come there, and what was there until all of a set is in its place."""
 _PRIVATE = 0o600
 _NOT_FOR_FOLDERS = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS})
 """What shares of other systems and file systems in user space answer to a sync of a folder."""

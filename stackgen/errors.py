@@ -63,11 +63,13 @@ class Problem(NamedTuple):
 class SpecError(StackError):
     """Every problem of one run, sorted by file and line, without repetitions."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], *, outcome: str = "") -> None:
+        """`outcome` says what was left undone, where the verb would have done something."""
         self.problems = tuple(sorted({(problem.place, problem.message): problem for problem in problems}.values()))
         files = ", ".join(dict.fromkeys(problem.place.file for problem in self.problems))
         count = len(self.problems)
-        super().__init__(f"{count} problem{'s' if count > 1 else ''} in {files}")
+        said = f"{count} problem{'s' if count > 1 else ''} in {files}"
+        super().__init__(f"{said}; {outcome}" if outcome else said)
 
 
 class JoinedError(StackError):
@@ -87,6 +89,15 @@ def joined(errors: Iterable[StackError]) -> StackError:
     if len(specs) == len(found):
         return SpecError(problem for error in specs for problem in error.problems)
     return JoinedError(found)
+
+
+def with_outcome(error: StackError, outcome: str) -> StackError:
+    """The same error; where it tells problems of specs, it says too what was left undone."""
+    if isinstance(error, SpecError):
+        return SpecError(error.problems, outcome=outcome)
+    if isinstance(error, JoinedError):
+        return JoinedError(with_outcome(each, outcome) for each in error.errors)
+    return error
 
 
 class DriftError(StackError):

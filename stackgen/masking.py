@@ -18,8 +18,10 @@ MASK = "***"
 _REFERENCE = r"(?:\$?\$\{[^}]*\}|os\.environ/\w+)"
 _NO_SECRET = re.compile(rf"(?:Bearer|Basic)?\s*(?:{_REFERENCE})?|none", re.IGNORECASE)
 _FLAG = re.compile(r"(?<!\S)(--?[A-Za-z][\w.-]*)(\s+|=)(\"[^\"]*\"|'[^']*'|\S+)")
-_ASSIGNMENT = re.compile(r"(?<![\w.-])([A-Za-z_][\w.-]*)([\"']\s*:\s*|=|:\s+)(\"[^\"]*\"|'[^']*'|[^\s,;&\"'}]+)")
-_IN_ADDRESS = re.compile(r"(://[^/@\s:]*:)[^/@\s]+@|://[^/@\s:]+@")
+_ASSIGNMENT = re.compile(
+    rf"(?<![\w.-])([A-Za-z_][\w.-]*)([\"']\s*:\s*|=|:\s+)(\"[^\"]*\"|'[^']*'|(?:{_REFERENCE}|[^\s,;&\"'}}])+)"
+)
+_IN_ADDRESS = re.compile(rf"(://(?:(?:{_REFERENCE}|(?!\$\{{)[^/@\s:])*:)?)((?:{_REFERENCE}|[^/@\s])+)@")
 _SHORTEST = 6
 """Characters. A shorter secret is hidden where it stands, but not wherever its letters come together."""
 _FLAG_ALONE = re.compile(r"--?[A-Za-z][\w.-]*")
@@ -54,7 +56,7 @@ class Mask:
             documents: what people wrote, as plain data.
             known: values of secrets that are kept elsewhere.
         """
-        self._literals = {value for value in known if len(value) >= _SHORTEST}
+        self._literals = set(known)
         self._hide = hider(self._literals)
         for data in documents:
             self.of_spec(data)
@@ -120,7 +122,7 @@ class Mask:
         return f"{name}{between}{MASK}"
 
     def _learn(self, value: str) -> None:
-        if len(value) >= _SHORTEST and value not in self._literals:
+        if value not in self._literals:
             self._literals.add(value)
             self._hide = hider(self._literals)
 
@@ -135,4 +137,4 @@ def _is_secret_flag(word: str) -> bool:
 
 
 def _address(match: re.Match[str]) -> str:
-    return f"{match[1]}{MASK}@" if match[1] else f"://{MASK}@"
+    return match[0] if _NO_SECRET.fullmatch(match[2]) else f"{match[1]}{MASK}@"

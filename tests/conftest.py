@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 
 import pytest
+import said
 from engine_stand_in import Engine
 from support import GOLDEN, MEASURED, SMALL, write_spec
 
@@ -20,7 +21,16 @@ _FOREIGN = (
     "COMPOSE_FILE",
     "COMPOSE_PROJECT_NAME",
 )
-LONGEST_FIRST = ("test_real_stack.py", "docker", "gateway", "test_placement.py")
+LONGEST_FIRST = (
+    "test_real_stack.py",
+    "test_routes.py",
+    "test_stand_ins_honest.py",
+    "test_partial_stack.py",
+    "docker",
+    "gateway",
+    "test_hostile.py",
+    "test_placement.py",
+)
 """Files and folders of tests that take minutes; many of them wait while containers start."""
 
 
@@ -30,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     """Programs that tests start hear an interrupt, also where a shell started the tests in its background."""
+    said.remember()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -42,6 +53,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _rank(item: pytest.Item) -> int:
     names = (item.path.name, item.path.parent.name)
     return min((LONGEST_FIRST.index(name) for name in names if name in LONGEST_FIRST), default=len(LONGEST_FIRST))
+
+
+def pytest_runtest_logstart() -> None:
+    """What programs of the test before said is no news."""
+    said.forget()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Why it failed is often in what a program said."""
+    report = yield
+    if report.failed:
+        report.sections += said.sections(item)
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

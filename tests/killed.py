@@ -16,6 +16,8 @@ import signal
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 from support import write_spec
@@ -23,7 +25,7 @@ from support import write_spec
 import stackgen
 from stackgen import files, render, vault, verbs
 from stackgen.render.env import env_file
-from stackgen.verbs import rotation
+from stackgen.verbs import choice, rotation
 
 OLD = """\
 version: 1
@@ -34,7 +36,7 @@ models:
     source: Qwen/Qwen3-0.6B
     engine: vllm
     modalities: [chat]
-    mounts: {/old/template.jinja: old.jinja, /both/template.jinja: both.jinja}
+    mounts: {/old/template.jinja: old.jinja, /both/template.jinja: both.jinja, /1: old.jinja, /2: old.jinja, /3: old.jinja}
   big: {source: Qwen/Qwen3-1.7B, engine: vllm, modalities: [chat]}
 groups:
   day: {models: [chat]}
@@ -42,7 +44,8 @@ groups:
 gateway: {database: false, cache: none}
 """
 NEW = (
-    OLD.replace("/old/template.jinja: old.jinja", "/new/deep/template.jinja: new.jinja")
+    OLD.replace("/old/template.jinja", "/new/deep/template.jinja")
+    .replace(": old.jinja", ": new.jinja")
     .replace("modalities: [chat]\n", "modalities: [chat]\n    context: 2048\n    secret_environment: {MORE: MORE}\n")
     .replace("\nmodels:", "\nsecrets: {MORE: {generate: true}}\nmodels:")
 )
@@ -51,6 +54,7 @@ PLACES = tuple(
     f"{OURS}/{place}"
     for place in (
         "files/journal.py",
+        "files/before.py",
         "files/disk.py",
         "vault/",
         "verbs/rendering.py",
@@ -59,7 +63,7 @@ PLACES = tuple(
     )
 )
 ROTATED = "LITELLM_MASTER_KEY"
-BOOKKEEPING = (files.JOURNAL, files.ASIDE)
+BOOKKEEPING = (files.JOURNAL, files.ASIDE, files.OLD)
 
 
 class Trial:
@@ -81,8 +85,8 @@ class Trial:
         self.before = self.texts()
         self.new = verbs.open_stack(write_spec(folder, NEW), groups=["night"])
         self.after = {file.path: file.text.encode() for file in self.new.files()}
-        texts = {id(stack): stack.files() for stack in (self.old, self.new)}
-        verbs.Stack.files = lambda stack: texts[id(stack)]  # the writing is tried here, not the wording
+        texts = {stack.chosen: stack.files() for stack in (self.old, self.new)}
+        verbs.Stack.files = lambda stack: texts[stack.chosen]  # the writing is tried here, not the wording
         self.complaints: list[str] = []
         self.seen: Counter[str] = Counter()
 
@@ -140,22 +144,38 @@ class Trial:
                 self.complaints.append(f"others may read {path.name}")
         return kept
 
-    def judge(self, next_verb: int) -> None:
-        """Look at what a kill left, let a verb come, look again."""
+    def look_for_what_git_would_take(self) -> None:
+        """No file with a secret in it, whatever it is called meanwhile."""
+        kept = {value.encode() for value in vault.read(self.folder / ".stackgen/secrets.env").values() if value}
+        ignored = (self.rendered / ".gitignore").read_text().splitlines()
+        for path in self.rendered.rglob("*"):
+            is_taken = path.is_file() and not any(fnmatch(path.name, pattern) for pattern in ignored)
+            if is_taken and any(value in path.read_bytes() for value in kept):
+                self.complaints.append(f"git would take {path.name}")
+
+    def finish(self, left: str) -> None:
+        """Let a verb come that finishes what was interrupted, and writes nothing else."""
+        wanted = "new" if files.is_interrupted(self.rendered) else left
+        verbs.finish_interrupted(self.new)
+        if self.state() != wanted:
+            self.complaints.append(f"{left} became {self.state()}")
+        if wanted == "new" and choice.kept(self.folder, self.folder) != ("night",):
+            self.complaints.append("files are those of a group that the next render leaves")
+        if files.hand_edits(self.rendered):
+            self.complaints.append(f"taken for edits by hand: {files.hand_edits(self.rendered)}")
+
+    def judge(self, next_verb: int) -> str:
+        """Look at what a kill left, let a verb come, look again; whether the files were old, new or mixed."""
         left = self.state()
         self.seen[left] += 1
-        interrupted = files.is_interrupted(self.rendered)
-        if left == "mixed" and not interrupted:
+        if left == "mixed" and not files.is_interrupted(self.rendered):
             self.complaints.append("mixed without a journal")
         made = self.look_at_secrets({ROTATED: {self.secrets[ROTATED], self.rotated}})
+        self.look_for_what_git_would_take()
         if next_verb == 0:
-            verbs.finish_interrupted(self.new)
-            if self.state() != ("new" if interrupted else left):
-                self.complaints.append(f"{left} became {self.state()}")
-            if files.hand_edits(self.rendered):
-                self.complaints.append(f"taken for edits by hand: {files.hand_edits(self.rendered)}")
+            self.finish(left)
         elif next_verb == 1:
-            verbs.render_stack(self.old)
+            verbs.render_stack(replace(self.old, kept_groups=choice.kept(self.folder, self.folder)))
             if {**self.texts(), render.ENV_FILE: b""} != {**self.before, render.ENV_FILE: b""}:
                 self.complaints.append("the older spec is not what is rendered")
         verbs.render_stack(self.new)
@@ -169,6 +189,7 @@ class Trial:
         litter += [path for path in (self.folder / ".stackgen").iterdir() if path.name.endswith(files.ASIDE)]
         if litter:
             self.complaints.append(f"litter: {litter}")
+        return left
 
 
 def traced(work, wanted: int = 0) -> int:
@@ -198,14 +219,17 @@ def main(folder: Path, how: str, times: int) -> None:
     trial.reset()
     began = time.monotonic()
     verbs.render_stack(trial.new)
-    took = time.monotonic() - began
+    longest = time.monotonic() - began
     for number in range(times):
         trial.reset()
         if how == "lines":
             trial.run_killed_at_line(1 + number * lines // times)
         else:
-            trial.run_killed_after(random.uniform(0, 1.2 * took))
-        trial.judge(number % 3)
+            trial.run_killed_after(random.uniform(0, longest))
+        left = trial.judge(number % 3)
+        longest *= {"old": 1.1, "new": 0.9}.get(
+            left, 1
+        )  # as many come before the moves as after, on a busy machine too
     told = {"complaints": trial.complaints[:20], **trial.seen, "seconds": time.monotonic() - begun, "lines": lines}
     sys.stdout.write(json.dumps(told))
 

@@ -63,12 +63,21 @@ def plan_of(folder: Path, text: str, **profiles: str) -> Plan:
 def free_port(count: int = 1) -> int:
     """The first of some ports in a row of the loopback address that nobody holds now.
 
-    They lie below those that the kernel lends to any connection, which could take them before a test does.
+    They lie below those that the kernel lends to any connection, which could take them before a test does. Each worker of
+    pytest-xdist has a range of its own and lends no port twice: a stack takes its ports long after it was given them.
     """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _RANGES
+    begin = 15_000 + worker * _RANGE_PORTS
     while True:
-        first = random.SystemRandom().randrange(15_000, 32_000)
-        if not any(map(_taken, range(first, first + count))):
+        first = random.SystemRandom().randrange(begin, begin + _RANGE_PORTS - count + 1)
+        ports = range(first, first + count)
+        if _LENT.isdisjoint(ports) and not any(map(_taken, ports)):
+            _LENT.update(ports)
             return first
+
+
+_RANGES, _RANGE_PORTS = 8, 2_000
+_LENT: set[int] = set()
 
 
 def _taken(port: int) -> bool:

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from support import SMALL
+from support import SMALL, write_spec
 
 from stackgen import __version__, verbs
 from stackgen.verbs import bugs
@@ -20,10 +20,11 @@ def broken(monkeypatch):
     """Let every verb that opens a spec fall over something that holds secrets."""
 
     def fail(*_, **__):
-        raise RuntimeError("boom sk-of-the-environment xoxb-1234567 kept-in-a-file")
+        raise RuntimeError("boom sk-of-the-environment xoxb-1234567 kept-in-a-file kept-in-the-lab xoxb-in-the-lab")
 
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
-    monkeypatch.setattr(verbs, "open_stack", fail, raising=False)
+    for opener in ("open_stack", "open_stacks"):
+        monkeypatch.setattr(verbs, opener, fail, raising=False)
 
 
 @pytest.fixture
@@ -64,6 +65,38 @@ def test_the_report_holds_no_value_of_the_spec_and_no_secret(reported):
     text = reported("plan", "--what-if", "models.chat.context=77")[0].read_text()
     for value in ("sk-of-the-environment", "xoxb-1234567", "kept-in-a-file", "Qwen", "context=77"):
         assert value not in text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("plan", "lab"), ("plan", "lab/stack.yaml"), ("render", "other", "lab"), ("secrets", "list", "--file=lab")],
+)
+def test_secrets_of_every_spec_that_the_line_names_are_hidden(reported, tmp_path, words):
+    for folder in ("lab", "other"):
+        write_spec(tmp_path / folder, SPEC.replace("xoxb-1234567", f"xoxb-in-the-{folder}"))
+    (tmp_path / "lab/.stackgen").mkdir()
+    (tmp_path / "lab/.stackgen/secrets.env").write_text("B_PASSWORD=kept-in-the-lab\n")
+    text = reported(*words)[0].read_text()
+    assert "RuntimeError: boom *** *** *** *** ***\n" in text
+    assert "in-the-lab" not in text
+
+
+def test_of_the_command_line_only_verbs_and_names_of_options_are_shown(tmp_path):
+    words = ["logs", "-n100", "-f", "--tail=7", "--since", "1h", "chat", "-"]
+    text = bugs.report_text(RuntimeError("boom"), words, {"logs"}, [tmp_path])
+    assert "command:\nstackgen logs -n… -f --tail=… --since … … -\n" in text
+
+
+def test_where_only_the_folder_for_what_is_temporary_takes_a_file_the_report_goes_there(
+    reported, tmp_path, monkeypatch
+):
+    (tmp_path / "file").write_text("")
+    for name in (bugs.FOLDER_VARIABLE, "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "file"))
+    monkeypatch.setattr(bugs.tempfile, "gettempdir", lambda: str(tmp_path / "last"))
+    report = reported("plan")[0]
+    assert report.parent == tmp_path / "last"
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (report.parent, report)] == [0o700, 0o600]
 
 
 def test_a_report_is_its_owners_alone_and_never_overwritten(reported):

@@ -21,6 +21,7 @@ from stackgen import smoke
 from stackgen.smoke import File, Request
 from stackgen.smoke.caller import LARGEST_REPLY_BYTES, call_all
 
+HANG_SECONDS = 6.0
 TONE = bytes(range(256)) * 40
 """No text in any encoding."""
 ANSWERS = {
@@ -41,7 +42,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         name = self.path.rsplit("/", 1)[1]
         if name == "hangs":
-            time.sleep(1.5)
+            time.sleep(HANG_SECONDS)
             name = "200"
         if name in ANSWERS:
             status, content_type, answer = ANSWERS[name]
@@ -58,7 +59,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if name == "stream":
                 time.sleep(0.2)
                 self.wfile.write(answer[:24])
-                time.sleep(0.4)
+                time.sleep(1.5)
                 answer = answer[24:]
             self.wfile.write(answer)
         except OSError:
@@ -198,7 +199,7 @@ def test_the_time_of_all_bounds_each_wait(send):
     with server() as url:
         (answer,) = send(asked(url, ["hangs"], within_seconds=0.7))
     assert answer.error == "no answer within 0.7 s"
-    assert answer.seconds < 1.2
+    assert answer.seconds < HANG_SECONDS
 
 
 INTERRUPTED = """
@@ -218,8 +219,8 @@ def test_an_interrupt_does_not_wait_for_servers_that_are_silent():
             time.sleep(1)
             process.send_signal(signal.SIGINT)
             began = time.monotonic()
-            assert process.wait(25) != 0
-            assert time.monotonic() - began < 5
+            assert process.wait(60) != 0
+            assert time.monotonic() - began < 15
 
 
 def test_a_bug_in_a_worker_is_not_lost():

@@ -204,13 +204,13 @@ def test_a_report_that_cannot_be_written_is_refused_before_anybody_is_asked(run,
     run("render")
     monkeypatch.setattr("stackgen.verbs.add_live", lambda *_: pytest.fail("requests were sent"))
     (tmp_path / "file").write_text("")
-    for place, reason in (
-        ("file/report.xml", "a file is in the way of a folder"),
-        (".", "a folder is in the way of a file"),
+    for place, exit_code, reason in (
+        ("file/report.xml", 1, "the files cannot be written: a file is in the way of a folder"),
+        (".", 2, "--output: `.` is a folder; name a file in it"),
     ):
         code, out, err = run("check", "--output", place)
-        assert (code, out) == (1, "")
-        assert f"the files cannot be written: {reason}" in err
+        assert (code, out) == (exit_code, "")
+        assert reason in err
 
 
 @pytest.mark.parametrize("form", ["table", "json", "junit"])
@@ -275,9 +275,8 @@ def test_version_and_help(run):
         assert "Example" in out or verb == "help"
 
 
-@pytest.mark.parametrize(("words", "loaded"), [(["--help"], []), (["facts", "add", "--help"], ["pydantic"])])
-def test_help_does_not_load_what_only_verbs_need(words, loaded):
-    """Pydantic is what typer itself describes the options of a verb by."""
+@pytest.mark.parametrize("words", [["--help"], ["facts", "add", "--help"]])
+def test_help_does_not_load_what_only_verbs_need(words):
     program = (
         f"import sys; import stackgen.cli as cli; sys.argv = ['stackgen', *{words}]\n"
         "try: cli.main()\n"
@@ -287,7 +286,7 @@ def test_help_does_not_load_what_only_verbs_need(words, loaded):
         " 'stackgen.simulators.door'}), file=sys.stderr)"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert result.stderr.strip() == str(loaded)
+    assert result.stderr.strip() == "[]"
 
 
 def test_rendering_does_not_load_docker_once_the_secrets_are_there(tmp_path):

@@ -15,12 +15,17 @@ from pathlib import Path
 import pytest
 from support import SMALL, lacking, write_spec
 
+from stackgen.cli import shells
+
 PATIENCE_SECONDS = 60
 START = {
     "bash": (["bash", "--norc", "--noprofile", "-i"], 'eval "$(stackgen --show-completion)"'),
     "zsh": (["zsh", "-f", "-i"], 'autoload -U compinit && compinit -u -D; eval "$(stackgen --show-completion)"'),
 }
-SPEC = SMALL + "groups: {day: {models: [embed], exclusive: night}, night: {models: [chat]}}\n"
+SPEC = (
+    SMALL.replace("engine: vllm", 'engine: vllm\n    public_names: ["small:1b"]')
+    + "groups: {day: {models: [embed], exclusive: night}, night: {models: [chat]}}\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +38,7 @@ def folder(tmp_path_factory):
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m stackgen "$@"\n', encoding="utf-8")
     command.chmod(0o755)
     subprocess.run([str(command), "render", "-q"], cwd=folder, check=True)
+    shutil.copytree(folder / "rendered", folder / ".stackgen" / "simulation" / "rendered")
     return folder
 
 
@@ -96,6 +102,13 @@ def test_a_shell_on_a_terminal_completes_verbs_options_and_values(name, folder):
         shell.completed("stackgen check --model em", "stackgen check --model embed")
         shell.completed("stackgen up --group ni", "stackgen up --group night")
         shell.completed("stackgen plan sta", "stackgen plan stack.yaml")
+        shell.completed("stackgen check --model=em", "stackgen check --model=embed")
+        shell.completed("stackgen check --model small:", "stackgen check --model small:1b")
+        shell.completed("stackgen check --model=sma", "stackgen check --model=small:1b")
+        shell.completed("stackgen up --simulate --fault vllm-chat=sl", "stackgen up --simulate --fault vllm-chat=slow")
+        shell.completed("stackgen explain docker-c", "stackgen explain docker-compose.yml:")
+        shell.completed("stackgen plan --what-if models.chat.so", "stackgen plan --what-if models.chat.source=")
+        shell.completed("true; stackgen check --model=em", "true; stackgen check --model=embed")
     finally:
         shell.close()
 
@@ -103,7 +116,16 @@ def test_a_shell_on_a_terminal_completes_verbs_options_and_values(name, folder):
 def test_fish_completes_verbs_options_and_values(folder):
     if not shutil.which("fish"):
         lacking("fish", "there is no fish", "install fish")
-    lines = ("stackgen sta", "stackgen render --for", "stackgen logs vl", "stackgen check --model em")
+    lines = (
+        "stackgen sta",
+        "stackgen render --for",
+        "stackgen logs vl",
+        "stackgen check --model em",
+        "stackgen check --model=em",
+        "stackgen check --model small:",
+        "stackgen check --model=small:",
+        "stackgen explain docker-c",
+    )
     program = "stackgen --show-completion | source; " + "; ".join(f"complete -C '{line}'" for line in lines)
     command = ["fish", "--no-config", "-c", program]
     result = subprocess.run(
@@ -121,6 +143,10 @@ def test_fish_completes_verbs_options_and_values(folder):
         "--force",
         "vllm-chat",
         "embed",
+        "--model=embed",
+        "small:1b",
+        "--model=small:1b",
+        "docker-compose.yml:",
     ]
 
 
@@ -128,11 +154,11 @@ def test_fish_completes_verbs_options_and_values(folder):
 def offered(run, tmp_path, monkeypatch):
     """What bash is offered for a line, the last word of it begun."""
 
-    def call(line: str, spec: str | None = SPEC, *, shell: str = "bash") -> list[str]:
+    def call(line: str, spec: str | None = SPEC, *, text: str | None = None) -> list[str]:
         words = line.split(" ")
-        monkeypatch.setenv("_STACKGEN_COMPLETE", f"complete_{shell}")
-        monkeypatch.setenv("COMP_WORDS", line)
-        monkeypatch.setenv("COMP_CWORD", str(len(words) - 1))
+        monkeypatch.setenv("_STACKGEN_COMPLETE", "complete_bash")
+        monkeypatch.setenv(shells.LINE, line)
+        monkeypatch.setenv(shells.TEXT, words[-1] if text is None else text)
         code, out, err = run(spec=spec)
         monkeypatch.delenv("_STACKGEN_COMPLETE")
         assert (code, err) == (0, "")
@@ -148,12 +174,23 @@ def offered(run, tmp_path, monkeypatch):
         ("stackgen facts ", ["add", "show"]),
         ("stackgen facts add --ver", ["--verbose"]),
         ("stackgen check --format ", ["table", "json", "junit"]),
-        ("stackgen check --model ", ["chat", "embed"]),
+        ("stackgen check --model ", ["chat", "embed", "small:1b"]),
         ("stackgen check --modality ", ["chat", "embedding"]),
         ("stackgen render --group ", ["day", "night"]),
-        ("stackgen plan --solve models.chat.", ["models.chat.source", "models.chat.engine", "models.chat.modalities"]),
-        ("stackgen plan --what-if groups", ["groups"]),
+        (
+            "stackgen plan --solve models.chat.",
+            ["models.chat.source", "models.chat.engine", "models.chat.public_names", "models.chat.modalities"],
+        ),
+        ("stackgen plan --what-if groups", ["groups="]),
+        ("stackgen plan --what-if models.chat.s", ["models.chat.source="]),
+        ("stackgen check --model=em", ["--model=embed"]),
+        ("stackgen check --model small:", ["small:1b"]),
+        ("stackgen init --model chat=Qwen/Qwen3-0", ["chat=Qwen/Qwen3-0.6B"]),
+        ("stackgen explain stack", ["stack.yaml:"]),
         ("stackgen facts show l4", ["l4", "l40", "l40s"]),
+        ("stackgen init --gpus n", ["none"]),
+        ("stackgen init --gpus l", []),
+        ("stackgen init --gpus 1xl4", ["1xl4", "1xl40", "1xl40s"]),
         ("stackgen init --gpus 2xl4", ["2xl4", "2xl40", "2xl40s"]),
         ("stackgen init --gpus 2xl4,3xrtx-409", ["2xl4,3xrtx-4090"]),
         ("stackgen init --profile nv", ["nvidia", "nvidia-shared"]),
@@ -167,11 +204,37 @@ def test_a_line_is_completed(offered, line, expected):
     assert offered(line) == expected
 
 
+@pytest.mark.parametrize(
+    ("line", "text", "expected"),
+    [
+        ("stackgen check --model=em", "em", ["embed"]),
+        ("stackgen check --model=", "", ["chat", "embed", "small:1b"]),
+        ("stackgen check --model=small:", "", ["1b"]),
+        ("stackgen check --model small:1", "1", ["1b"]),
+        ("stackgen check --model 'small:1", "small:1", ["small:1b"]),
+        ("stackgen check --model=em", "--model=em", ["--model=embed"]),
+    ],
+)
+def test_bash_is_told_what_takes_the_place_of_its_text(offered, line, text, expected):
+    """Where a word ends depends on COMP_WORDBREAKS and on quotes."""
+    assert offered(line, text=text) == expected
+
+
 def test_services_are_those_that_were_rendered_last(run, offered):
     assert offered("stackgen logs ") == []
     run("render", spec=SPEC)
     assert offered("stackgen logs ") == ["infinity", "litellm", "postgres", "vllm-chat"]
     assert offered("stackgen logs --simulate ") == []
+
+
+def test_faults_are_those_of_every_service_that_was_simulated(run, offered, tmp_path):
+    assert offered("stackgen up --simulate --fault ") == []
+    simulated = tmp_path / ".stackgen/simulation"
+    run("render", spec=SPEC)
+    simulated.mkdir(parents=True)
+    (tmp_path / "rendered").rename(simulated / "rendered")
+    assert offered("stackgen up --simulate --fault vllm-chat=h") == ["vllm-chat=hang"]
+    assert offered("stackgen logs --simulate v") == ["vllm-chat"]
 
 
 def test_secrets_are_those_that_are_kept_or_asked_for(run, offered):
@@ -183,8 +246,10 @@ def test_secrets_are_those_that_are_kept_or_asked_for(run, offered):
 
 def test_names_come_from_the_spec_that_the_line_names(offered, tmp_path):
     write_spec(tmp_path / "deep", SPEC.replace("chat:", "talk:"))
-    assert offered("stackgen check deep --model ") == ["talk", "embed"]
+    assert offered("stackgen check deep --model ") == ["talk", "embed", "small:1b"]
     assert offered("stackgen check deep/stack.yaml --model ta") == ["talk"]
+    write_spec(tmp_path / "deep", SPEC.replace("night", "evening").replace("day", "noon"))
+    assert offered("stackgen render deep --group ") == ["noon", "evening"]
 
 
 BROKEN = (
@@ -220,19 +285,19 @@ def test_files_that_are_no_text_are_met_in_silence(offered, tmp_path):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_loads_nothing_heavy(tmp_path, shell):
-    """Pydantic is what typer itself describes the options of a verb by."""
     write_spec(tmp_path, SPEC)
     program = (
         "import sys; import stackgen.cli as cli\n"
         "try: cli.main()\n"
         "except SystemExit: pass\n"
-        "heavy = {'rich.console', 'docker', 'ruamel.yaml', 'jinja2', 'requests', 'stackgen.sources', 'stackgen.plan'}\n"
+        "heavy = {'rich.console', 'docker', 'pydantic', 'ruamel.yaml', 'jinja2', 'requests',"
+        " 'stackgen.sources', 'stackgen.plan'}\n"
         "print(sorted(set(sys.modules) & heavy), file=sys.stderr)"
     )
     asked = {
         "_STACKGEN_COMPLETE": f"complete_{shell}",
-        "COMP_WORDS": "stackgen check --model ",
-        "COMP_CWORD": "3",
+        shells.LINE: "stackgen check --model ",
+        shells.TEXT: "",
         "_TYPER_COMPLETE_ARGS": "stackgen check --",
         "_TYPER_COMPLETE_FISH_ACTION": "get-args",
     }

@@ -141,8 +141,11 @@ def test_the_memory_of_a_container_follows_from_weights_that_the_planner_placed(
 class Machine:
     """An engine with given images and volumes, whose own folder is a folder of the test."""
 
-    def __init__(self, root, images=(), volumes=None):
-        self.root, self.images, self.volumes = root, images, volumes or {}
+    def __init__(self, root, images=(), volumes=None, *, is_desktop=False):
+        self.root, self.images, self.volumes, self.is_desktop = root, images, volumes or {}, is_desktop
+
+    def has_own_machine(self):
+        return self.is_desktop
 
     def data_folder(self):
         return str(self.root)
@@ -222,3 +225,20 @@ def test_nothing_is_said_of_an_engine_elsewhere_or_of_a_simulation(tmp_path, fre
     assert list(disk.warnings(played, Machine(tmp_path))) == []
     monkeypatch.setenv("DOCKER_HOST", "tcp://203.0.113.1:2375")
     assert list(disk.warnings(plan, Machine(tmp_path))) == []
+
+
+def test_docker_desktop_keeps_its_disk_to_itself(tmp_path, free):
+    free(0)
+    assert list(disk.warnings(planned(tmp_path), Machine(tmp_path, is_desktop=True))) == []
+
+
+def test_the_disk_of_an_engine_is_the_one_of_its_data_folder(tmp_path, free, monkeypatch):
+    free(55)
+    assert disk.data_disk(Machine(tmp_path)) == disk.DataDisk(
+        folder=str(tmp_path), number=tmp_path.stat().st_dev, free_gib=55
+    )
+    unseen = disk.DataDisk(folder=str(tmp_path), number=None, free_gib=None)
+    assert disk.data_disk(Machine(tmp_path, is_desktop=True)) == unseen
+    assert disk.data_disk(Machine(tmp_path / "nowhere")).free_gib is None
+    monkeypatch.setenv("DOCKER_HOST", "tcp://203.0.113.1:2375")
+    assert disk.data_disk(Machine(tmp_path)) == unseen

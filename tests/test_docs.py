@@ -1,21 +1,27 @@
-"""What docs/coverage.md claims, where the code can tell whether it is true."""
+"""What the pages claim, where the code can tell whether it is true: tables, examples, links, command lines."""
 
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
+import typer
 import yaml
 from support import EXAMPLES, TESTS, plan_of
 
-from stackgen import backing, facts
+from stackgen import backing, cli, facts
 from stackgen.engines import ENGINES
-from stackgen.spec import FactsFile, Profile
+from stackgen.spec import Profile
+from stackgen.spec.facts_file import FactsFile
 
 STATES = {"covered", "planned", "later", "not ours"}
 DOCS = TESTS.parent / "docs"
 PAGES = [*sorted(TESTS.parent.glob("*.md")), EXAMPLES / "README.md", *sorted(DOCS.glob("*.md"))]
 COVERAGE = (DOCS / "coverage.md").read_text("utf-8")
+PROGRAM = typer.main.get_command(cli.app)
+COMMAND = re.compile(r"^(?:\$ )?(stackgen (?!.*`).*)$|`(stackgen [^`]*)`", re.MULTILINE)
+BEHIND_IT = re.compile(r"[|;>&]|\d>")
 
 
 def tables():
@@ -82,3 +88,53 @@ def test_the_example_of_a_facts_file_is_one():
     file = FactsFile.model_validate(yaml.safe_load(text))
     assert file.cards["bench-card"].visible_gib == 29.4
     assert not [key for model in file.models.values() for key in facts.lacking(model.kind, model.model_dump())]
+
+
+def commands(page):
+    """The words of each command of stackgen that a page shows, without what a shell does with its output."""
+    for line, inside in COMMAND.findall(page.read_text("utf-8")):
+        words = shlex.split((line or inside).translate(str.maketrans("", "", "[]")), comments=True)[1:]
+        end = next((at for at, word in enumerate(words) if BEHIND_IT.match(word)), len(words))
+        yield [word.rstrip(";") for word in words[:end]]
+
+
+def parsed(words):
+    """Read a command line as the program does, without doing what it says; a verb alone may stand for itself."""
+    command, verbs, rest = PROGRAM, ["stackgen"], [*words]
+    while rest and rest[0] in getattr(command, "commands", ()):
+        verbs.append(rest.pop(0))
+        command = command.commands[verbs[-1]]
+    if hasattr(command, "commands"):
+        assert set(rest) <= {"--help", *(spelling for option in command.params for spelling in option.opts)}
+    elif rest:
+        command.make_context(" ".join(verbs), rest)
+
+
+@pytest.mark.parametrize(
+    "text", ["$ stackgen plan --bogus | head", "as `stackgen plam` says", "`stackgen secrets show`"]
+)
+def test_a_command_that_there_is_not_is_found(tmp_path, text):
+    page = tmp_path / "page.md"
+    page.write_text(f"{text}\n", encoding="utf-8")
+    (words,) = commands(page)
+    with pytest.raises((typer.exceptions.TyperException, AssertionError)):
+        parsed(words)
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, TESTS.parent / "templates" / "RUNBOOK.md"], ids=lambda page: str(page.relative_to(TESTS.parent))
+)
+def test_every_command_of_a_page_is_one_of_the_program(page):
+    for words in commands(page):
+        parsed(words)
+
+
+def test_every_exception_from_a_rule_says_why():
+    """As CONTRIBUTING.md asks."""
+    sources = [
+        file
+        for room in ("stackgen", "scripts", "benchmarks", "templates")
+        for file in (TESTS.parent / room).rglob("*.py")
+    ]
+    bare = re.compile(r"# noqa(?!: [A-Z]+\d+(?:, [A-Z]+\d+)* - \S)")
+    assert [str(file) for file in sources if bare.search(file.read_text("utf-8"))] == []

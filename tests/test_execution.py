@@ -54,7 +54,7 @@ def test_a_command_that_is_silent_is_left_in_time(ends):
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         exchanged(ours, b"", 0.3)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_a_command_that_drips_is_left_in_time_too(ends):
@@ -70,6 +70,6 @@ def test_a_command_that_drips_is_left_in_time_too(ends):
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         exchanged(ours, b"", 0.5)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
     stop.set()
     thread.join()

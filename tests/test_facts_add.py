@@ -398,7 +398,7 @@ def test_show_says_who_says_what(run, at_hub, tmp_path):
     assert code == 0
     code, _, err = run("facts", "show", "l41s")
     assert code == 1
-    assert "nothing is known of l41s" in err
+    assert "nothing is known of `l41s`" in err
     assert "did you mean `l40s`?" in err
 
 

@@ -14,7 +14,7 @@ from stackgen.errors import SpecError
 from stackgen.facts import Card, Measured, ModelFacts
 from stackgen.plan import as_text, schema
 from stackgen.sources.facts_files import card_of
-from stackgen.spec import CardEntry, FactsFile, MeasuredEntry, ModelEntry
+from stackgen.spec.facts_file import CardEntry, FactsFile, MeasuredEntry, ModelEntry
 
 HOUSE_CARD = """\
 cards:

@@ -244,16 +244,16 @@ def test_progress_is_summed_over_blobs_and_told_once_a_percent():
 
 
 def test_progress_comes_while_the_stream_runs_and_not_too_often():
-    script = [MANIFEST, *(step for part in range(1, 300) for step in (blob("aa", part * 10**5, 40 * 10**6), 0.02))]
+    script = [MANIFEST, *(step for part in range(1, 300) for step in (blob("aa", part * 10**5, 40 * 10**6), 0.08))]
     with serving(Ollama, pulls={"small": [script]}) as server:
         began = time.monotonic()
         process = subprocess.Popen(
             command("ollama", server.url, "small"),
-            env=environment(FETCH_PROGRESS_SECONDS="0.2"), stdout=subprocess.PIPE, text=True,
+            env=environment(FETCH_PROGRESS_SECONDS="1"), stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         with process:
             lines = [process.stdout.readline() for _ in range(4)]
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 20
             process.kill()
     assert lines[2] == "small: 0 % of 0.04 GiB\n"
     assert 1 < int(lines[3].split()[1]) < 75
@@ -483,7 +483,7 @@ def test_a_proxy_of_the_environment_is_not_asked():
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("kind", [Ollama, Speaches])
 def test_a_signal_ends_it_at_once(kind, number, code):
-    with serving(kind, pulls={"m": [[MANIFEST, 5.0, SUCCESS]]}, registry=["m"], seconds=5.0) as server:
+    with serving(kind, pulls={"m": [[MANIFEST, 30.0, SUCCESS]]}, registry=["m"], seconds=30.0) as server:
         process = subprocess.Popen(
             command(kind.__name__.lower(), server.url, "m"),
             env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -493,8 +493,8 @@ def test_a_signal_ends_it_at_once(kind, number, code):
             time.sleep(0.01)
         began = time.monotonic()
         process.send_signal(number)
-        output, errors = process.communicate(timeout=4)
-    assert time.monotonic() - began < 3
+        output, errors = process.communicate(timeout=25)
+    assert time.monotonic() - began < 15
     assert (process.returncode, errors) == (code, "")
     assert output.splitlines()[-1] == f"stopped by {number.name}"
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import errno
 import json
+import os
 import re
 import runpy
 import stat
@@ -17,9 +19,10 @@ import yaml
 from engine_stand_in import container
 from support import write_spec
 
+from stackgen import files, render, runtime, smoke, sources, verbs
 from stackgen import plan as planning
-from stackgen import render, runtime, smoke, sources, verbs
 from stackgen.errors import StackError
+from stackgen.files import journal
 from stackgen.plan import StandIns
 from stackgen.verbs import containers
 from stackgen.verbs.drift import Measure
@@ -95,6 +98,50 @@ def test_a_choice_that_cannot_be_written_is_not_kept(run, tmp_path):
     assert code == 1
     assert "litellm/config.yaml" in told
     assert not (tmp_path / ".stackgen" / "groups.json").exists()
+
+
+def test_files_that_cannot_be_written_leave_the_choice_as_it_was(run, tmp_path, monkeypatch):
+    choice = tmp_path / ".stackgen/groups.json"
+    for before in (None, {"active": ["day"]}):
+        if before:
+            assert run("render", "--group", "day")[0] == 0
+        with monkeypatch.context() as disk:
+            disk.setattr(journal, "_put_journal", full)
+            assert run("render", "--group", "night")[0] == 1
+        assert (kept(tmp_path) if choice.exists() else None) == before
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.usefixtures("run")
+def test_a_kill_before_the_files_are_written_does_not_lose_the_choice(tmp_path, monkeypatch):
+    """It is kept first, as the new values of a rotation are."""
+    verbs.render_stack(verbs.open_stack(tmp_path))
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as moment:
+        moment.setattr(files, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            verbs.render_stack(verbs.open_stack(tmp_path, groups=["night"]))
+    assert verbs.open_stack(tmp_path).plan.active_groups == ("night",)
+
+
+@pytest.mark.usefixtures("run")
+def test_files_are_not_written_for_groups_that_somebody_has_left_meanwhile(tmp_path):
+    verbs.render_stack(verbs.open_stack(tmp_path))
+    late = verbs.open_stack(tmp_path)
+    same = verbs.open_stack(tmp_path, groups=["night"])
+    verbs.render_stack(verbs.open_stack(tmp_path, groups=["night"]))
+    with pytest.raises(StackError) as raised:
+        verbs.render_stack(late)
+    assert raised.value.message == "other groups were chosen meanwhile: night"
+    assert raised.value.where == str(tmp_path / ".stackgen/groups.json")
+    verbs.render_stack(same)
+    assert verbs.differences(verbs.open_stack(tmp_path)) == []
 
 
 def test_exclusions_are_kept_apart(run, tmp_path):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import copy
 import hashlib
-import importlib
 import json
 import re
 import shlex
@@ -119,7 +118,7 @@ def planned(folder: Path, spec: dict[str, Any], profile: dict[str, Any]) -> Plan
 
 @pytest.fixture
 def once(monkeypatch):
-    """Do once what would be the same each time: reading files of equal content, compiling the template."""
+    """Do once what would be the same each time: reading files of equal content."""
     known: dict[tuple[str, str], Any] = {}
     original = sources.read
 
@@ -131,9 +130,6 @@ def once(monkeypatch):
         return document, list(problems)
 
     monkeypatch.setattr(sources, "read", read)
-    runbook = importlib.import_module("stackgen.render.runbook")
-    for name in ("FileSystemLoader", "Environment"):
-        monkeypatch.setattr(runbook, name, cache(getattr(runbook, name)))
 
 
 @cache

@@ -7,9 +7,12 @@ import os
 import pty
 import re
 import select
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
@@ -22,7 +25,7 @@ from stackgen.draft import Fit, Pick, Slot, choose
 from stackgen.engines import ENGINES
 from stackgen.errors import StackError
 from stackgen.facts.proposals import Proposal, modalities, proposals, reported_names, usual_id
-from stackgen.machine import FoundCard
+from stackgen.machine import FoundCard, Machine
 from stackgen.modalities import MODALITIES
 
 PROGRAM = (sys.executable, "-m", "stackgen")
@@ -150,10 +153,146 @@ def test_a_card_that_was_added_by_init_is_known_the_next_time(tmp_path):
 
 def keep(folder, found, **wishes):
     """What `init` does after it looked."""
-    where = verbs.Ground(
-        folder=folder, inventory=draft.identified(found, facts.cards()), machine=None, docker="", hands_out_cards=True
-    )
+    where = verbs.Ground(folder=folder, inventory=draft.identified(found, facts.cards()))
     return verbs.keep_spec(where, verbs.propose(where, verbs.Wishes(**wishes)), "")
+
+
+# ------------------------------------------------------------------------------------------------- the machine at hand
+
+
+class LocalDocker:
+    """An engine whose data folder a test chooses, without any image."""
+
+    def __init__(self, folder, *, is_desktop=False, nvidia=True):
+        self.folder, self.is_desktop, self.nvidia = folder, is_desktop, nvidia
+
+    def version(self):
+        return "28.5.2"
+
+    def hands_out_nvidia_cards(self):
+        return self.nvidia
+
+    def data_folder(self):
+        return str(self.folder)
+
+    def has_own_machine(self):
+        return self.is_desktop
+
+    def has_image(self, reference):
+        return False
+
+    def volume_folder(self, name):
+        return None
+
+
+@pytest.fixture
+def machine_at_hand(monkeypatch):
+    """Puts a machine and its engine in the place of this one."""
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+
+    def put(docker=None, cards=(), *, disk_free_gib=500, memory_gib=64, disk=1, is_wsl=False):
+        found = Machine(
+            cards=tuple(cards), notes=("no NVIDIA driver found",), troubles=(), memory_gib=memory_gib, processors=16, disk=disk,
+            disk_free_gib=disk_free_gib, is_wsl=is_wsl,
+        )  # fmt: skip
+        monkeypatch.setattr("stackgen.machine.look", lambda folder: found)
+        if docker is not None:
+            monkeypatch.setattr("stackgen.runtime.connect", lambda: docker)
+
+    return put
+
+
+@pytest.fixture
+def free_gib(monkeypatch):
+    """Sets what the disk of an engine has free."""
+    return lambda gib: monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=gib * 2**30))
+
+
+def test_the_disk_of_docker_is_told_where_it_is_another_one(run, tmp_path, machine_at_hand, free_gib):
+    machine_at_hand(LocalDocker(tmp_path), disk_free_gib=12)
+    free_gib(900)
+    _, _, err = run("init", "--non-interactive", spec=None)
+    assert f"12 GiB of disk free here and 900 GiB in {tmp_path}, Docker 28.5.2" in one_line(err)
+    assert "warning" not in err
+
+
+def test_one_disk_is_told_once(run, tmp_path, machine_at_hand):
+    machine_at_hand(LocalDocker(tmp_path), disk=tmp_path.stat().st_dev)
+    assert "64 GiB of memory, 500 GiB of disk free, Docker 28.5.2" in run("init", "--non-interactive", spec=None)[2]
+
+
+def test_what_has_no_room_on_the_disk_of_docker_is_told_however_much_is_free_here(
+    run, tmp_path, machine_at_hand, free_gib
+):
+    machine_at_hand(LocalDocker(tmp_path), disk_free_gib=5000)
+    free_gib(4)
+    code, _, err = run("init", "--non-interactive", spec=None)
+    assert code == 0
+    warned = re.escape(f"warning: the disk of {tmp_path} has 4.0 GiB free, and ")
+    assert re.search(rf"{warned}[\d.]+ GiB are still to come: images [\d.]+, huggingface", err)
+
+
+def test_without_docker_the_disk_of_the_folder_is_compared(run, tmp_path, monkeypatch, machine_at_hand):
+    machine_at_hand(disk_free_gib=4)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    code, _, err = run("init", "--non-interactive", spec=None)
+    assert code == 0
+    assert "no Docker engine that answers" in err
+    assert "warning: no Docker engine answers at unix:///nowhere/docker.sock, which DOCKER_HOST names; correct" in err
+    assert f"images and weights take 11 GiB, and the disk of {tmp_path} has 4 GiB free" in err
+
+
+def test_an_engine_elsewhere_gets_a_stack_that_was_looked_up_here_and_that_is_said(
+    run, tmp_path, monkeypatch, machine_at_hand
+):
+    machine_at_hand(LocalDocker(tmp_path), disk_free_gib=4, memory_gib=0.1)
+    monkeypatch.setenv("DOCKER_HOST", "tcp://203.0.113.1:2375")
+    _, _, err = run("init", "--non-interactive", spec=None)
+    assert "Docker answers at tcp://203.0.113.1:2375, and the stack would run there: cards, memory and disk" in err
+    assert "GiB are still to come" not in err
+    assert "whose weights take" not in err
+
+
+def test_docker_desktop_keeps_weights_where_nobody_can_look(run, tmp_path, machine_at_hand):
+    machine_at_hand(LocalDocker(tmp_path, is_desktop=True))
+    _, _, err = run("init", "--non-interactive", spec=None)
+    assert f"Docker keeps images and weights in its {tmp_path}, whose disk cannot be seen from here" in err
+
+
+def test_weights_that_the_memory_does_not_hold_are_told(run, tmp_path, machine_at_hand):
+    machine_at_hand(LocalDocker(tmp_path), memory_gib=24)
+    code, _, err = run("init", "--non-interactive", "--model", "chat=Qwen/Qwen3-32B", spec=None)
+    assert code == 0
+    assert "warning: on the processor: chat, whose weights take 61 GiB; this machine has 24 GiB of memory" in err
+
+
+L4S = [
+    FoundCard(vendor="nvidia", name="NVIDIA L4", memory_mib=23034, free_mib=22500, index=n, uuid=f"GPU-8a1c000{n}")
+    for n in range(2)
+]
+
+
+def test_several_cards_on_wsl_are_told_to_be_seen_by_every_container(run, tmp_path, machine_at_hand):
+    words = "on Windows Subsystem for Linux every container sees every NVIDIA card"
+    machine_at_hand(LocalDocker(tmp_path), L4S, is_wsl=True)
+    assert words in run("init", "a", "--non-interactive", spec=None)[2]
+    machine_at_hand(LocalDocker(tmp_path), L4S[:1], is_wsl=True)
+    assert words not in run("init", "b", "--non-interactive", spec=None)[2]
+    machine_at_hand(LocalDocker(tmp_path), L4S)
+    assert words not in run("init", "c", "--non-interactive", spec=None)[2]
+
+
+def test_an_engine_that_hands_out_no_cards_and_programs_on_them_are_told(run, tmp_path, machine_at_hand):
+    busy = FoundCard(vendor="nvidia", name="NVIDIA L4", memory_mib=23034, free_mib=12288, index=0, uuid="GPU-8a1c0000")
+    machine_at_hand(LocalDocker(tmp_path, nvidia=False), [busy])
+    _, _, err = run("init", "--non-interactive", spec=None)
+    assert "Docker hands out no NVIDIA cards yet: install the NVIDIA Container Toolkit" in err
+    assert "warning: programs that run now hold 10.0 GiB of g0, L4" in err
+
+
+def one_line(text):
+    return " ".join(text.split())
 
 
 # ------------------------------------------------------------------------------------------------- what is asked for
@@ -177,7 +316,10 @@ def test_what_has_no_room_on_a_card_goes_onto_the_processor_when_it_is_asked_for
 
 def test_what_nobody_asked_for_is_left_out_where_no_card_has_room_and_that_is_said(run, tmp_path):
     _, _, err = run("init", "--non-interactive", "--gpus", "rtx-4060", spec=None)
-    assert "rerank is left out: no card has room for it" in err
+    assert (
+        "left out, because no card takes it beside the others: rerank; --serve chat,embedding,rerank puts it onto the processor"
+        in err
+    )
     assert "rerank" not in spec_of(tmp_path)["models"]
 
 
@@ -224,6 +366,54 @@ def test_a_model_that_nobody_knows_is_written_and_the_way_to_its_numbers_is_told
     assert run("render", spec=None)[0] == 0
 
 
+def test_a_folder_of_this_machine_is_mounted(run, tmp_path):
+    assert run("init", "--non-interactive", "--gpus", "1xl4", "--model", "chat=/data/tiny", spec=None)[0] == 0
+    assert spec_of(tmp_path)["models"]["chat"]["mounts"] == {"/data/tiny": "/data/tiny"}
+    assert run("render", "-q", spec=None)[0] == 0
+    assert run("check", "--static", "-q", spec=None)[0] == 0
+    compose = yaml.safe_load((tmp_path / "rendered/docker-compose.yml").read_text(encoding="utf-8"))
+    (mount,) = [one for one in compose["services"]["vllm-chat"]["volumes"] if one.get("type") == "bind"]
+    assert (mount["source"], mount["target"], mount["read_only"]) == ("/data/tiny", "/data/tiny", True)
+
+
+@pytest.mark.parametrize("source", ["unsloth/Qwen3-8B-GGUF", "unsloth/Qwen3-8B-gguf:Q4_K_M"])
+def test_files_for_llama_cpp_go_to_the_engine_that_takes_them(run, tmp_path, source):
+    code, _, err = run("init", "--non-interactive", "--gpus", "1xl4", f"--model=chat={source}", spec=None)
+    assert code == 2
+    assert f"`{source}` holds files for llama.cpp; Ollama serves them: --model chat=hf.co/{source}" in err
+    assert files_of(tmp_path) == []
+    assert run("init", "--non-interactive", "--gpus", "1xl4", f"--model=chat=hf.co/{source}", spec=None)[0] == 0
+    assert spec_of(tmp_path)["models"]["chat"]["engine"] == "ollama"
+
+
+@pytest.mark.parametrize("source", ["./model", "~/model", "../model"])
+def test_a_part_of_a_path_is_no_source(run, tmp_path, source):
+    code, _, err = run("init", *QUIET, f"--model=chat={source}", spec=None)
+    assert code == 2
+    assert f"`{source}` is no whole path; write it from `/` on" in err
+    assert files_of(tmp_path) == []
+
+
+def test_what_is_asked_for_may_be_written_as_people_write(run, tmp_path):
+    assert run("init", *QUIET, "--serve", "Chat  embedding,", spec=None)[0] == 0
+    assert list(spec_of(tmp_path)["models"]) == ["chat", "embed"]
+    assert run("init", "other", "--non-interactive", "--gpus", "1xL4", spec=None)[0] == 0
+    assert spec_of(tmp_path / "other")["gpus"]["g0"]["card"] == "l4"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--gpus", "many"), ("--gpus", "2xrtx-409"), ("--gpus", ""), ("--serve", "singing"), ("--serve", ""), ("--model", "chat"),
+     ("--model", "a b=x/y"), ("--model", "a=-x"), ("--model", "a=x\ny"), ("--profile", "cup"),
+     ("--profile", ""), ("--ci", "jenkins")],
+)  # fmt: skip
+def test_a_wrong_value_of_an_option_is_wrong_usage(run, tmp_path, words):
+    code, out, err = run("init", "--non-interactive", *words, spec=None)
+    assert (code, out) == (2, "")
+    assert f"error: {words[0]}: " in err
+    assert files_of(tmp_path) == []
+
+
 def test_a_profile_for_the_processor_leaves_the_cards_alone(run, tmp_path):
     assert run("init", "--non-interactive", "--gpus", "2xl40s", "--profile", "cpu", spec=None)[0] == 0
     assert spec_of(tmp_path)["profiles"] == ["cpu"]
@@ -242,7 +432,7 @@ def test_a_profile_beside_the_spec_counts(run, tmp_path):
 @pytest.mark.parametrize(
     ("folder", "name"),
     [
-        ("campus", "campus"), ("My Stack (2026)!", "my-stack-2026"), ("2xrtx", "stack-2xrtx"), ("été", "t"), ("日本", "stack"),
+        ("campus", "campus"), ("My Stack (2026)!", "my-stack-2026"), ("2xrtx", "stack-2xrtx"), ("été", "ete"), ("日本", "stack"),
         ("lab-sim", "lab"), ("x" * 80, "x" * 40), ("-a_b.c-", "a-b-c"),
     ],
 )  # fmt: skip
@@ -390,21 +580,29 @@ def test_a_folder_that_ci_would_reckon_out_is_refused(run, tmp_path):
 # -------------------------------------------------------------------------------------------------------- questions
 
 
-def talk(folder, answers, *words, interrupt=False):
-    """`init` on a terminal: an answer for each question, then Ctrl-C where that is wanted; exit code and all it said."""
+def talk(folder, answers, *words, interrupt=False, ending="", columns=100):
+    """`init` on a terminal: an answer for each question, then Ctrl-C or a key where that is wanted; exit code and all it said."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [*PROGRAM, "init", *words], cwd=folder, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs
+        [*PROGRAM, "init", *words],
+        cwd=folder,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**os.environ, "COLUMNS": str(columns)},
     )
     os.close(theirs)
     said, left, asked = "", list(answers), 0
     try:
         while select.select([ours], [], [], PATIENCE_SECONDS)[0]:
-            said += os.read(ours, 65536).decode()
+            said += os.read(ours, 65536).decode(errors="replace")
             if len(re.findall(r"\? \[[^\]]*\] ", said)) > asked:
                 asked += 1
                 if left:
-                    os.write(ours, f"{left.pop(0)}\n".encode())
+                    answer = left.pop(0)
+                    os.write(ours, (answer if isinstance(answer, bytes) else answer.encode()) + b"\n")
+                elif ending:
+                    os.write(ours, ending.encode())
                 elif interrupt:
                     process.send_signal(signal.SIGINT)
     except OSError:  # the other side of the terminal is closed
@@ -452,6 +650,40 @@ def test_without_a_terminal_nobody_is_asked(tmp_path):
     assert "nobody is there to ask" in done.stderr
     assert "--non-interactive takes what is proposed" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_any_stdin_nobody_is_asked_either(tmp_path):
+    words = shlex.join([*PROGRAM, "init"])
+    done = subprocess.run(
+        ["bash", "-c", f"{words} <&-"], cwd=tmp_path, capture_output=True, text=True, check=False, stdin=subprocess.PIPE
+    )
+    assert done.returncode == 1
+    assert "nobody is there to ask" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("answers", [[], [""]], ids=["at the first question", "at the last question"])
+def test_the_end_of_input_leaves_nothing(tmp_path, answers):
+    code, said = talk(tmp_path, answers, "campus", "--gpus", "none", ending="\x04")
+    assert code == 130, said
+    assert "nothing was written" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bytes_that_are_no_text_are_asked_again(tmp_path):
+    code, said = talk(tmp_path, [b"\xff\xfe", "chat", "y"], "--gpus", "none")
+    assert code == 0, said
+    assert "nothing is proposed for" in said
+    assert list(spec_of(tmp_path)["models"]) == ["chat"]
+
+
+def test_a_narrow_terminal_breaks_lines_between_words(tmp_path):
+    code, said = talk(tmp_path, ["", "y"], "--gpus", "rtx-4090", columns=40)
+    assert code == 0, said
+    shown = [
+        line for line in re.sub(r"\x1b\[\d*m", "", said).splitlines() if not line.startswith(("What should", "Write "))
+    ]
+    assert max(map(len, shown)) <= 40
 
 
 # ------------------------------------------------------------------------------------------------ data and the choice

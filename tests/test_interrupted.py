@@ -35,8 +35,9 @@ def test_a_kill_at_any_moment_of_a_render(tmp_path, how, record_property):
     states = {state: found.get(state, 0) for state in ("old", "mixed", "new")}
     assert sum(states.values()) == KILLS
     assert states["old"]
+    assert states["new"]  # else the kills came before the moves
     if how == "lines":
-        assert states["mixed"] >= 10  # else the kills did not meet the moves
+        assert states["mixed"] >= 5  # else they did not meet them
     record_property(MEASURED, f"{KILLS} kills by {how}: files were {states}, {found['seconds']:.1f} s")
 
 
@@ -52,7 +53,7 @@ def left_half_way(folder: Path) -> dict[str, bytes]:
         wanted[path] = text.encode()
         (folder / f"{path}{ASIDE}").write_text(text)
     (folder / f"docker-compose.yml{ASIDE}").replace(folder / "docker-compose.yml")
-    (folder / JOURNAL).write_text(json.dumps({"format": 2, "moves": moves, "removals": {}, "record": record}))
+    (folder / JOURNAL).write_text(json.dumps({"format": 1, "moves": moves, "removals": {}, "record": record}))
     return wanted
 
 
@@ -146,7 +147,7 @@ def test_what_was_edited_while_a_write_was_interrupted_is_never_overwritten_sile
 def test_a_journal_of_a_later_version_is_left_to_that_version(run, tmp_path):
     run("render")
     journal = tmp_path / "rendered" / JOURNAL
-    journal.write_text(json.dumps({"format": 3, "stackgen": "9.1", "moves": {"a": 1}}))
+    journal.write_text(json.dumps({"format": 2, "stackgen": "9.1", "moves": {"a": 1}}))
     code, _, err = run("render")
     assert code == 1
     assert "a write was interrupted that stackgen 9.1 began, and this version cannot finish it" in err
@@ -191,7 +192,7 @@ def test_a_journal_or_manifest_cannot_reach_out_of_its_folder(tmp_path, path):
     folder.mkdir()
     victim = tmp_path / "victim"
     victim.write_text("precious")
-    journal = {"format": 2, "moves": {}, "removals": {path: None}, "record": {"stack": "x", "files": {}}}
+    journal = {"format": 1, "moves": {}, "removals": {path: None}, "record": {"stack": "x", "files": {}}}
     (folder / JOURNAL).write_text(json.dumps(journal))
     (folder / MANIFEST).write_text(json.dumps({"stack": "x", "files": {path: files.digest("precious")}}))
     assert not files.recover(folder)

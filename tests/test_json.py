@@ -11,6 +11,8 @@ import pytest
 from engine_stand_in import container
 from support import SMALL
 
+from stackgen.documents import VERSIONS
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "json.md"
 RICH = (ROOT / "examples" / "archi-llm" / "stack.yaml").read_text(encoding="utf-8")
@@ -21,6 +23,7 @@ DOCUMENTS = {
     "config": (("config", "--json"), (SMALL,)),
     "profiles": (("profiles", "--json"), (SMALL,)),
     "profiles show": (("profiles", "show", "cpu", "--json"), (SMALL,)),
+    "facts show": (("facts", "show", "--json"), (SMALL,)),
     "secrets list": (("secrets", "list", "--json"), (SMALL,)),
     "status": (("status", "--json"), (SMALL, TURNS)),
     "check": (("check", "--format", "json"), (SMALL, TURNS)),
@@ -68,7 +71,36 @@ def documents(run, engine):
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_a_document_begins_with_its_version(documents, name):
     for document in documents(name):
-        assert next(iter(document.items())) == ("version", 1)
+        assert next(iter(document.items())) == ("version", VERSIONS[name])
+
+
+def test_one_table_holds_the_version_of_every_document():
+    assert set(VERSIONS) == set(DOCUMENTS)
+    page = PAGE.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `stackgen (?P<verb>[a-z ]+)[^|]*\| (?P<version>\d+) \|$", page, re.MULTILINE)
+    assert {verb.strip(): int(version) for verb, version in rows} == dict(VERSIONS)
+
+
+@pytest.mark.parametrize(("identifier", "group"), [("l40s", "cards"), ("Qwen/Qwen3-8B", "models")])
+def test_facts_of_one_card_or_model_have_the_form_of_all(run, identifier, group):
+    everything = json.loads(run("facts", "show", "--json")[1])
+    one = json.loads(run("facts", "show", identifier, "--json")[1])
+    assert list(one) == list(everything)
+    (entry,) = one[group]
+    assert identifier in {entry.get("id"), entry.get("source")}
+    assert entry in everything[group]
+    assert [name for name in ("cards", "models") if one[name]] == [group]
+
+
+def test_facts_say_what_is_an_estimate_and_leave_out_what_nobody_knows(run, tmp_path):
+    (tmp_path / "profiles" / "facts").mkdir(parents=True)
+    lines = "cards:\n  house-card: {vendor: nvidia, visible_gib: 47.5, compute_capability: 8.6, name: House, source: seen}\n"
+    (tmp_path / "profiles" / "facts" / "house.yaml").write_text(lines, encoding="utf-8")
+    cards = {card["id"]: card for card in json.loads(run("facts", "show", "--json")[1])["cards"]}
+    assert cards["house-card"]["said_by"] == "profiles/facts/house.yaml:2"
+    assert cards["house-card"]["nvidia_smi_mib"] is None
+    assert cards["l40s"]["said_by"] == "shipped"
+    assert {card["estimate"] for card in cards.values()} == {True, False}
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -22,7 +22,7 @@ def rendered(tmp_path):
 
     def render(name, **changes):
         services = [replace(service, **changes) if service.name == name else service for service in plan.services]
-        text = compose_file(replace(plan, services=tuple(services)), defaultdict(str), "..")
+        text = compose_file(replace(plan, services=tuple(services)), defaultdict(str), "..").text
         return yaml.safe_load(text)["services"][name]
 
     return render

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields, replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from stackgen import facts
 from stackgen import machine as looking
 from stackgen.draft import identified
+from stackgen.facts import files
 from stackgen.facts.proposals import reported_names
 from stackgen.machine import FoundCard, nvidia, rocm
 
@@ -36,12 +38,19 @@ class NotFoundError(RefusalError):
     """There is nothing at this number."""
 
 
-def card(name, mib, capability=(8, 9), uuid="GPU-8a1c0000", slices=None):
-    return SimpleNamespace(name=name, mib=mib, capability=capability, uuid=uuid, slices=slices)
+def card(name, mib, capability=(8, 9), uuid="GPU-8a1c0000", slices=None, free=None):
+    free = mib if free is None else free
+    return SimpleNamespace(name=name, mib=mib, free=free, capability=capability, uuid=uuid, slices=slices)
 
 
 def part(name, mib, uuid):
-    return SimpleNamespace(name=name, mib=mib, uuid=uuid)
+    return SimpleNamespace(name=name, mib=mib, free=mib, uuid=uuid)
+
+
+def supported(answer):
+    if answer is None:
+        raise NotSupportedError("Not Supported")
+    return answer
 
 
 def driver(*cards, refusal=None):
@@ -56,12 +65,10 @@ def driver(*cards, refusal=None):
     def memory(device):
         if not device.mib:
             raise NotSupportedError("Not Supported")
-        return SimpleNamespace(total=device.mib * MIB)
+        return SimpleNamespace(total=device.mib * MIB, free=device.free * MIB)
 
     def mig_mode(device):
-        if device.slices is None:
-            raise NotSupportedError("Not Supported")
-        return [1, 1] if device.slices else [0, 0]
+        return [1, 1] if supported(device.slices) else [0, 0]
 
     def slice_at(device, position):
         found = device.slices[position] if position < len(device.slices) else None
@@ -84,7 +91,7 @@ def driver(*cards, refusal=None):
         nvmlDeviceGetHandleByIndex=lambda index: cards[index],
         nvmlDeviceGetName=lambda device: device.name,
         nvmlDeviceGetUUID=lambda device: device.uuid,
-        nvmlDeviceGetCudaComputeCapability=lambda device: device.capability,
+        nvmlDeviceGetCudaComputeCapability=lambda device: supported(device.capability),
         nvmlDeviceGetMemoryInfo=memory,
         nvmlDeviceGetMigMode=mig_mode,
         nvmlDeviceGetMaxMigDeviceCount=lambda _: 7,
@@ -109,6 +116,8 @@ def of_catalogue(*found):
         ("NVIDIA A100-SXM4-40GB", 40960, "a100-40gb"),
         ("NVIDIA A100-SXM4-80GB", 81920, "a100-80gb"),
         ("NVIDIA A100 80GB PCIe", 81920, "a100-80gb"),
+        ("NVIDIA GH200 120GB", 97871, "gh200-96gb"),
+        ("NVIDIA B300 SXM6 AC", 275040, "b300"),
         ("NVIDIA H100 80GB HBM3", 81559, "h100-80gb"),
         ("NVIDIA H100 NVL", 95830, "h100-nvl-94gb"),
         ("NVIDIA H200", 143771, "h200"),
@@ -133,6 +142,12 @@ def test_a_card_is_known_by_the_name_that_its_driver_gives(name, mib, identifier
 def test_a_name_with_another_memory_is_another_card(name, mib):
     (identifier,) = of_catalogue(FoundCard(vendor="nvidia", name=name, memory_mib=mib, index=0, uuid="GPU-8a1c0000"))
     assert identifier not in facts.cards()
+
+
+def test_what_one_card_cannot_say_hides_neither_it_nor_the_others():
+    found = nvidia.look(driver(card("Tesla K80", 11441, capability=None), card("NVIDIA L4", 23034)))
+    assert [(one.name, one.compute_capability) for one in found.cards] == [("Tesla K80", None), ("NVIDIA L4", 8.9)]
+    assert not found.is_trouble
 
 
 def test_every_name_belongs_to_a_card_of_its_maker():
@@ -273,6 +288,49 @@ def test_no_tool_of_rocm_is_no_trouble():
     assert (found.cards, found.note, found.is_trouble) == ((), "no ROCm tool found", False)
 
 
+@pytest.mark.parametrize("said", [{"market_name": None}, {"market_name": "  "}, {"market_name": " n/a "}, {}])
+def test_what_a_tool_does_not_know_is_no_name(said):
+    nameless = {**AMD_CARD, "asic": {**said, "target_graphics_version": " gfx1151 "}}
+    (one,) = rocm.look(tool(amd_smi=[nameless])).cards
+    assert (one.name, one.graphics_version) == ("gfx1151", "gfx1151")
+    (one,) = rocm.look(tool(amd_smi=[{**AMD_CARD, "asic": said}])).cards
+    assert (one.name, one.graphics_version) == ("AMD card", "")
+
+
+@pytest.mark.parametrize(
+    ("newer", "older", "note", "count"),
+    [
+        (f"echo '{json.dumps([AMD_CARD])}'", "exit 1", "ROCm: amd-smi", 1),
+        (f"echo '{json.dumps([AMD_CARD])}'; exit 1", f"echo '{json.dumps(ROCM_CARDS)}'", "ROCm: rocm-smi", 1),
+        ("echo", f"echo '{json.dumps(ROCM_CARDS)}'", "ROCm: rocm-smi", 1),
+        (None, f"echo '{json.dumps(ROCM_CARDS)}'", "ROCm: rocm-smi", 1),
+        (None, None, "no ROCm tool found", 0),
+    ],
+)
+def test_a_tool_counts_where_it_is_there_and_ends_well_with_an_answer(tmp_path, monkeypatch, newer, older, note, count):
+    for name, does in (("amd-smi", newer), ("rocm-smi", older)):
+        if does is not None:
+            (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+            (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = rocm.look()
+    assert (found.note, len(found.cards), found.is_trouble) == (note, count, False)
+
+
+def test_all_that_a_driver_says_of_a_card_is_kept():
+    found = nvidia.look(driver(card("NVIDIA L4", 23034, capability=(12, 1), uuid="GPU-1"), card("NVIDIA GB10", 0)))
+    one = FoundCard(vendor="nvidia", name="NVIDIA L4", memory_mib=23034, index=0, uuid="GPU-1", compute_capability=12.1)
+    other = FoundCard(
+        vendor="nvidia", name="NVIDIA GB10", memory_mib=0, index=1, uuid="GPU-8a1c0000", compute_capability=8.9
+    )
+    assert [replace(each, **unmeasured(each)) for each in found.cards] == [one, other]
+
+
+def unmeasured(found):
+    """What depends on the moment, as where nobody asked for it."""
+    return {field.name: field.default for field in fields(found) if field.name.startswith("free")}
+
+
 def test_a_look_at_this_machine_finds_its_memory_and_its_disk_also_for_a_folder_that_is_not_there(tmp_path):
     found = looking.look(tmp_path / "not" / "yet")
     assert found.memory_gib > 0.1
@@ -299,6 +357,62 @@ def test_a_card_that_nobody_knows_gets_facts_of_its_own():
     assert made.fp4
     assert made.is_estimate
     assert len(inventory.notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "mib", "share_of", "words"),
+    [
+        ("NVIDIA GeForce RTX 4090 D", 24564, "rtx-4090", "as RTX 4090 of that memory shows"),
+        ("NVIDIA GeForce RTX 3090 Ti", 24564, "rtx-3090", "as RTX 3090 of that memory shows"),
+        ("NVIDIA A100-SXM-80GB", 81251, "a100-80gb", "as A100 80GB of that memory shows"),
+        ("NVIDIA H800 PCIe", 81559, "a100-80gb", "the least that a known card of about that memory shows: A100 80GB"),
+        ("NVIDIA GeForce GTX 1060 3GB", 3072, "rtx-4060", "the least that a known card shows: RTX 4060"),
+    ],
+)
+def test_the_memory_of_an_unknown_card_is_estimated_by_words_and_memory(name, mib, share_of, words):
+    found = FoundCard(vendor="nvidia", name=name, memory_mib=mib, index=0, uuid="GPU-8a1c0000", compute_capability=8.6)
+    inventory = identified([found], facts.cards())
+    (entry,) = inventory.new.values()
+    known = facts.cards()[share_of]
+    assert entry["visible_gib"] == pytest.approx(mib / 1024 * known.visible_gib * 1024 / known.nvidia_smi_mib, abs=0.01)
+    assert words in entry["source"]
+    assert inventory.cards[0].card.is_estimate
+    assert f"an estimate of {entry['visible_gib']:.4g} GiB for programs" in inventory.notes[0]
+
+
+def test_an_unknown_card_of_amd_is_estimated_too():
+    radeon = {
+        **AMD_CARD,
+        "asic": {"market_name": "AMD Radeon RX 7900 XTX", "target_graphics_version": "gfx1100"},
+        "vram": {"size": {"value": 24560, "unit": "MB"}},
+    }
+    inventory = identified(rocm.look(tool(amd_smi=[radeon])).cards, facts.cards())
+    (entry,) = inventory.new.values()
+    assert (entry["vendor"], entry["name"]) == ("amd", "AMD Radeon RX 7900 XTX")
+    assert 0.94 * 24560 / 1024 < entry["visible_gib"] < 24560 / 1024
+    assert inventory.cards[0].card.is_estimate
+
+
+def test_a_card_that_others_use_is_told_with_what_they_hold():
+    busy = driver(card("NVIDIA L4", 23034, free=12288), card("NVIDIA L4", 23034, uuid="GPU-bbbbbbbb-2", free=22300))
+    inventory = identified(nvidia.look(busy).cards, facts.cards())
+    assert len(inventory.notes) == 1
+    assert (
+        "programs that run now hold 10.0 GiB of g0, L4; the plan takes the card as if it were empty"
+        in inventory.notes[0]
+    )
+
+
+def test_what_others_hold_of_a_card_of_amd_is_read_where_its_tool_says_it():
+    held = {"card0": {**ROCM_CARDS["card1"], "VRAM Total Used Memory (B)": str(40 * 2**30)}}
+    inventory = identified(rocm.look(tool(rocm_smi=held)).cards, facts.cards())
+    assert "hold 39.7 GiB of g0, MI300X" in inventory.notes[0]
+
+
+def test_names_of_drivers_tell_where_they_were_seen():
+    rows = files.rows("card_names.csv")
+    assert len({row["reported_name"] for row in rows}) == len(rows)
+    assert all(row["source"] and "recalled" not in row["source"] for row in rows)
 
 
 def test_a_card_of_which_nobody_knows_the_memory_is_left_out():

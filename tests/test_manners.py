@@ -143,6 +143,12 @@ def test_verbose_tells_what_is_read_and_run_and_how_long_it_took(run, tmp_path):
     assert re.search(r"running \S*docker compose --env-file \S+ -f \S+ config -q: \d", err)
 
 
+def test_verbose_tells_how_long_a_phase_took_that_failed(run):
+    code, _, err = run("plan", "-v", spec=SMALL.replace("engine: vllm", "engine: vlm"))
+    assert code == 1
+    assert re.search(r"reading the spec, its profiles and its facts: \d{1,2}\.\d\d s\n", err)
+
+
 def test_verbose_names_secrets_and_never_shows_them(run, tmp_path):
     run("render")
     values = [line.partition("=")[2] for line in (tmp_path / ".stackgen/secrets.env").read_text().splitlines()[1:]]
@@ -223,11 +229,11 @@ def test_help_fits_the_terminal(run, monkeypatch, width, verb):
 
 @pytest.fixture
 def slow_planning(run, monkeypatch):
-    """Planning takes three times as long as people wait in silence."""
+    """Planning takes ten times as long as people wait in silence."""
     from stackgen.plan import checks  # noqa: PLC0415 - what the planner asks first
 
     look = checks.profile_problems
-    monkeypatch.setattr(checks, "profile_problems", lambda *words: time.sleep(0.3) or look(*words))
+    monkeypatch.setattr(checks, "profile_problems", lambda *words: time.sleep(1) or look(*words))
     monkeypatch.setattr(console, "_PATIENCE_SECONDS", 0.1)
 
 

@@ -172,3 +172,68 @@ def test_words_of_the_spec_itself_name_no_secret():
 
 def test_a_known_secret_is_hidden_in_the_spelling_of_json_too():
     assert Mask(known=['quote"and-more']).text('{"word": "quote\\"and-more"}') == '{"word": "***"}'
+
+
+@pytest.mark.parametrize("order", [("secret-word", "secret-word-and-more"), ("secret-word-and-more", "secret-word")])
+def test_of_a_secret_that_begins_with_another_one_nothing_is_left(order):
+    assert Mask(known=order).text("a secret-word-and-more, a secret-word") == "a ***, a ***"
+
+
+def test_letters_that_come_together_everywhere_are_hidden_where_they_stand_alone():
+    mask = Mask(known=["abcdef"])
+    assert mask.text("abcdef") == "***"
+    assert mask.of_spec({"environment": {"PIN": "a", "TOKEN": "abcde"}}) == {
+        "environment": {"PIN": "a", "TOKEN": "***"}
+    }
+    assert mask.text("abcdefg, abcde") == "***g, abcde"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("models", "chat", "options"),
+        ("models", "chat", "overrides", "compose", "labels"),
+        ("models", "chat", "gateway", "model_info"),
+        ("models", "chat", "build", "args"),
+        ("gateway", "raw", "general_settings"),
+    ],
+)
+def test_what_a_key_calls_a_secret_is_hidden_wherever_anything_may_stand(path):
+    data = {"api_token": "hidden-words", "inner": [{"password": 12345}], "flags": ["--api-key", "listed", "shown"]}
+    hidden = {"api_token": "***", "inner": [{"password": "***"}], "flags": ["--api-key", "***", "shown"]}
+    assert Mask().of_spec(data, path) == hidden
+    assert Mask().of_spec("hidden-words", (*path, "api_token")) == "***"
+    for key in reversed(path):
+        data, hidden = {key: data}, {key: hidden}
+    assert Mask().of_spec(data) == hidden
+
+
+def test_a_value_that_was_hidden_once_is_hidden_in_every_text():
+    mask = Mask([{"environment": {"TOKEN": "first-words"}}])
+    mask.rendered({"command": ["run", "--password=second words", "PASSWORD=third-words"]}, ("services", "token"))
+    assert mask.text("first-words, third-words") == "***, ***"
+    assert mask.rendered({"command": "x"}, ("services", "token")) == {"command": "x"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://me:word@host/x", "https://me:***@host/x"),
+        ("https://word@host/x", "https://***@host/x"),
+        ("https://host/x@y", "https://host/x@y"),
+        ("run --api-key 'two words' --port 80", "run --api-key *** --port 80"),
+        ("run --api-key=word --port=80", "run --api-key=*** --port=80"),
+        ("API_TOKEN=word PORT=80", "API_TOKEN=*** PORT=80"),
+        ('{"api_key": "two words", "port": 80}', '{"api_key": ***, "port": 80}'),
+        ("api_key: ${API_KEY}", "api_key: ${API_KEY}"),
+        ("API_KEY=${API_KEY:-}, PORT=80", "API_KEY=${API_KEY:-}, PORT=80"),
+        ("API_KEY=sk${API_KEY}", "API_KEY=***"),
+        ("postgresql://me:${PASSWORD:?who needs it}@host/x", "postgresql://me:${PASSWORD:?who needs it}@host/x"),
+        ("postgresql://${ME:-you}:word@host/x", "postgresql://${ME:-you}:***@host/x"),
+        ("https://${TOKEN:-}@host", "https://${TOKEN:-}@host"),
+        ("https://${HOST}:4000/v1", "https://${HOST}:4000/v1"),
+        ("password", "password"),
+    ],
+)
+def test_a_secret_inside_of_a_text_is_hidden_and_the_rest_stays(text, shown):
+    assert Mask().of_spec(text, ("models", "chat", "environment", "NOTE")) == shown

@@ -73,6 +73,49 @@ def test_what_can_change_has_no_hash_and_words_are_asked_for_where_they_were():
             of[0]()
 
 
+@pytest.mark.parametrize("dataclass", [records.dataclass, dataclasses.dataclass])
+def test_what_a_class_does_once_it_is_made_is_done_each_time(dataclass):
+    @dataclass
+    class Counted:
+        many: list[int]
+        last: int = 0
+
+        def __post_init__(self):
+            self.last = self.many[-1]
+
+    assert [Counted([1, 2]).last, Counted(many=[3]).last] == [2, 3]
+
+
+@pytest.mark.parametrize("dataclass", [records.dataclass, dataclasses.dataclass])
+def test_no_two_share_a_default_that_is_made(dataclass):
+    @dataclass
+    class Holder:
+        items: list[int] = dataclasses.field(default_factory=list)
+
+    first = Holder()
+    first.items.append(1)
+    assert [Holder().items, Holder([2]).items, Holder(items=[3]).items] == [[], [2], [3]]
+
+
+@pytest.mark.parametrize("dataclass", [records.dataclass, dataclasses.dataclass])
+def test_a_class_below_takes_the_words_of_the_one_above(dataclass):
+    @dataclass
+    class Above:
+        value: int
+
+    class Below(Above):
+        pass
+
+    @dataclass
+    class Own(Above):
+        value: int
+
+        def __init__(self):
+            self.value = 7
+
+    assert [Below(1).value, Above(2).value, Own().value, Below(3).value] == [1, 2, 7, 3]
+
+
 def test_a_method_of_the_class_itself_stays():
     @records.dataclass(frozen=True)
     class Hidden:

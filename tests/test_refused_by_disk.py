@@ -129,7 +129,9 @@ def as_nobody() -> Iterator[Path]:
     """A folder, and a user who is not root."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
+    usual = os.umask(0o022)  # others may read what is made there
     yield folder
+    os.umask(usual)
     if os.geteuid() != os.getuid():
         os.seteuid(os.getuid())
     shutil.rmtree(folder)
@@ -175,6 +177,179 @@ def test_a_file_that_is_locked_is_met_before_others_move(run, rendered, tmp_path
         f"`lsattr -d {locked_file}` whether it is locked (then: chattr -i)\n\n"
     )
     assert not files.is_interrupted(rendered)
+
+
+def failing_move(monkeypatch, number, wanted):
+    """The n-th move of a file into its place is refused; how many there were."""
+    real, seen = os.replace, []
+
+    def refuses(source, target, **more):
+        name = Path(source).name
+        if name.endswith(files.ASIDE) and "journal" not in name and str(target).find("/rendered/") > 0:
+            seen.append(target)
+            if len(seen) == wanted:
+                raise OSError(number, os.strerror(number), str(source), None, str(target))
+        return real(source, target, **more)
+
+    monkeypatch.setattr(os, "replace", refuses)
+    return seen
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_file_that_cannot_be_moved_brings_the_old_set_back(run, tmp_path, monkeypatch, linked):
+    """One after the other is refused; on a file system with second names for a file, and on one without."""
+    spec = SMALL.replace("modalities: [chat]", "modalities: [chat]\n    mounts: {/old/deep/template: template}")
+    (tmp_path / "template").write_text("{# #}\n")
+    assert run("render", spec=spec)[0] == 0
+    before, modes = snapshot(tmp_path), [path.stat().st_mode for path in sorted(tmp_path.rglob("*"))]
+
+    def without(*_, **__):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    for wanted in range(1, 10):
+        with monkeypatch.context() as disk:
+            seen = failing_move(disk, errno.EBUSY, wanted)
+            if not linked:
+                disk.setattr(os, "link", without)
+            code, _, err = run("render", spec=NEWER)
+        if len(seen) < wanted:
+            break
+        assert (code, snapshot(tmp_path)) == (1, before)
+        assert modes == [path.stat().st_mode for path in sorted(tmp_path.rglob("*"))]
+        assert f"error: {seen[-1]}: the files cannot be written: something is mounted on it\n" in err
+        assert not files.is_interrupted(tmp_path / "rendered")
+        assert files.hand_edits(tmp_path / "rendered") == []
+    assert (code, wanted) == (
+        0,
+        4,
+    )  # docker-compose.yml, config.yaml and the manifest were refused, one after the other
+    assert not (tmp_path / "rendered/files").exists()
+
+
+def test_a_stale_file_that_cannot_be_removed_brings_the_old_set_back(tmp_path, monkeypatch):
+    out = tmp_path / "rendered"
+    files.write(out, [files.File("a", "a\n"), files.File("deep/b", "b\n"), files.File("c", "c\n")], stack="x", env="")
+    before, real = snapshot(tmp_path), os.unlink
+
+    def refuses(path, **more):
+        if str(path).endswith("/c"):
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM), str(path))
+        real(path, **more)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "unlink", refuses)
+        with pytest.raises(StackError, match="the system does not let you change it"):
+            files.write(out, [files.File("a", "newer\n"), files.File("new/d", "d\n")], stack="x", env="")
+    assert snapshot(tmp_path) == before
+    assert not files.is_interrupted(out)
+
+
+def test_a_read_that_fails_while_files_are_written_undoes_the_write(run, rendered, tmp_path, monkeypatch):
+    real = Path.read_bytes
+
+    def stale(path):
+        if path.name.endswith(files.ASIDE):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+        return real(path)
+
+    before = snapshot(tmp_path)
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "read_bytes", stale)
+        code, _, err = run("render", spec=NEWER)
+    assert code == 1
+    assert snapshot(tmp_path) == before
+    assert "the files cannot be read: its server has another file there by now\n" in err
+
+
+@pytest.fixture
+def mounted_file(rendered) -> Iterator[Path]:
+    """A rendered file that another one is mounted on, as containers get single files."""
+    path = rendered / "litellm/config.yaml"
+    other = rendered.parent / "other file"
+    shutil.copy(path, other)
+    if subprocess.run(["mount", "--bind", other, path], capture_output=True, check=False).returncode:
+        pytest.skip("no right to mount; to run it: as root, where mounts are allowed")
+    yield path
+    subprocess.run(["umount", path], check=True)
+
+
+def test_a_file_that_is_a_mount_is_met_before_others_move(run, tmp_path, mounted_file, monkeypatch):
+    seen = failing_move(monkeypatch, errno.EBUSY, 0)
+    err = refusal(run, tmp_path)
+    assert err == (
+        f"error: {mounted_file}: the files cannot be written: something is mounted on it\n\n"
+        f"hint: `findmnt {mounted_file}` shows what; unmount it, then run it again\n\n"
+    )
+    assert seen == []
+
+
+def test_a_file_of_somebody_else_in_a_folder_for_all_is_met_before_others_move(as_nobody, monkeypatch):
+    if os.getuid() != 0:
+        pytest.skip("only root can be two users; to run it: as root")
+    out = as_nobody / "rendered"
+    files.write(out, [files.File("a", "a\n"), files.File("b", "b\n")], stack="x", env="")
+    (out / ".env").chmod(0o644)
+    out.chmod(0o1777)
+    os.chown(out / "a", NOBODY, NOBODY)
+    assert file_refusal(errno.EPERM)
+    seen, before = failing_move(monkeypatch, errno.EBUSY, 0), snapshot(out)
+    os.seteuid(NOBODY)
+    with pytest.raises(StackError) as raised:
+        files.write(out, [files.File("a", "new\n"), files.File("b", "new\n")], stack="x", env="")
+    os.seteuid(0)
+    assert (snapshot(out), seen) == (before, [])
+    assert raised.value.where.startswith(f"{out}/")
+    assert raised.value.message == "the files cannot be written: the system does not let you change it"
+
+
+def test_an_output_folder_that_leads_nowhere(run, tmp_path):
+    (tmp_path / "rendered").symlink_to("unmounted")
+    code, _, err = run("render")
+    assert code == 1
+    assert err.endswith(
+        f"error: {tmp_path}/rendered: the files cannot be written: it is a link to {tmp_path}/unmounted, which is not there\n\n"
+        "hint: mount what it leads to; or put a folder in the place of the link\n\n"
+    )
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_what_is_private_does_not_depend_on_the_umask(run, tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        assert run("render")[0] == 0
+        assert run("render", spec=NEWER)[0] == 0
+    finally:
+        os.umask(before)
+    modes = {path.relative_to(tmp_path): path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    kept = {path: mode for path, mode in modes.items() if path.parts[0] == ".stackgen" or path.name == ".env"}
+    assert kept.pop(Path(".stackgen")) == 0o700
+    assert set(kept.values()) == {0o600}
+    assert modes[Path("rendered/docker-compose.yml")] == modes[Path("rendered/litellm/config.yaml")] == 0o644
+
+
+def test_a_folder_of_a_stack_may_be_a_link(run, tmp_path, monkeypatch):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "stack").symlink_to("disk")
+    (tmp_path / "disk/stack.yaml").write_text(SMALL)
+    assert run("render", "stack", spec=None)[0] == 0
+    monkeypatch.chdir(tmp_path / "disk")
+    (tmp_path / "disk/stack.yaml").write_text(NEWER)
+    assert run("render", spec=None)[0] == 0
+    assert run("render", "--check", str(tmp_path / "stack"), spec=None)[0] == 0
+
+
+def test_a_share_that_is_gone_in_the_midst_of_a_look_is_no_bug(run, tmp_path, monkeypatch):
+    real = os.stat
+
+    def gone(path, **more):
+        if str(path).endswith("profiles/cpu.yaml"):
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN), str(path))
+        return real(path, **more)
+
+    monkeypatch.setattr(os, "stat", gone)
+    code, _, err = run("plan")
+    assert code == 1
+    assert ": a file cannot be read or written: the program that serves this file system is gone\n" in err
 
 
 def test_a_file_system_that_cannot_sync_folders_is_written_all_the_same(run, tmp_path, monkeypatch):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -54,6 +57,31 @@ def test_where_files_of_one_were_edited_nothing_of_any_is_written(run, tmp_path)
     assert not (tmp_path / "c/rendered").exists()
     assert vault.read(tmp_path / "c/.stackgen/secrets.env") == {}
     assert run("render", "c", "a", "b", "--force", spec=None)[0] == 0
+
+
+def test_a_disk_that_is_full_at_the_second_of_three_says_what_was_written(run, tmp_path, monkeypatch):
+    two(tmp_path)
+    write_spec(tmp_path / "c", SMALL)
+    real = os.fsync
+
+    def full(descriptor):
+        if "/b/rendered/" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        code, _, err = run("render", "a", "b", "c", spec=None)
+    assert code == 1
+    assert (
+        f"error: {tmp_path}/b/rendered/.stackgen-journal.json: the files cannot be written: the disk is full\n" in err
+    )
+    a, b, c = (f"{tmp_path}/{name}/rendered" for name in ("a", "b", "c"))
+    assert f"error: written: first ({a}); not written: second ({b}), small ({c})\n" in err
+    assert "hint: once that is mended, the same command writes the rest; each folder is one set\n" in err
+    assert [name for name in ("a", "b", "c") if (tmp_path / name / "rendered").exists()] == ["a"]
+    assert run("render", "a", "b", "c", spec=None)[0] == 0
+    assert run("render", "--check", "a", "b", "c", spec=None)[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,29 @@ def test_the_table_has_a_line_for_each_and_sentences_below(report):
     ]
 
 
+def test_a_model_that_was_asked_nothing_is_not_green(report):
+    """A budget that is too small for all of its requests proves nothing of it."""
+    words = "the budget of 9 tokens is used up; --budget-tokens sets another"
+    report.results = [result(model="small", name="tiny", skipped=words), result(model="small", skipped=words), result()]
+    report.static, report.access = [], []
+    assert (report.ok, report.unproven) == (False, ("small",))
+    (line,) = [line for line in forms.as_text(report).splitlines() if line.startswith("failed")]
+    assert re.split("  +", line)[1:] == ["small: any answer", "gateway", f"nothing is proven of it: {words}"]
+    assert json.loads(forms.as_json(report))["unproven"] == ["small"]
+    root = ET.fromstring(forms.as_junit(report).partition("\n")[2])
+    assert root.get("failures") == "1"
+
+
+def test_one_answer_of_a_model_is_enough_where_others_were_skipped(report):
+    report.results = [
+        result(),
+        result(probe="chat tools", skipped="used up"),
+        result(name="x", model="", modality="", skipped="-"),
+    ]
+    report.static, report.access = [], []
+    assert (report.ok, report.unproven) == (True, ())
+
+
 def test_json_names_hop_service_cause_and_times(report):
     data = json.loads(forms.as_json(report))
     assert (data["version"], data["stack"], data["simulated"], data["ok"]) == (1, "small", False, False)

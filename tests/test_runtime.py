@@ -15,7 +15,8 @@ from support import SMALL, plan_of
 from stackgen import facts
 from stackgen.errors import DockerError
 from stackgen.runtime import budgets_seconds, compose, preflight
-from stackgen.runtime.engine import Docker, engine_address, explained, translated
+from stackgen.runtime.border import engine_address, explained, translated
+from stackgen.runtime.engine import Docker
 
 
 class FakeDocker:

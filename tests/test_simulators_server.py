@@ -50,7 +50,7 @@ def wait_until_ready(process):
     raise AssertionError(process.stderr.read())
 
 
-def asked(port, path, body=None, timeout=5.0):
+def asked(port, path, body=None, timeout=30.0):
     """Status, header and body of one request."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
@@ -79,7 +79,7 @@ def test_it_answers_over_the_network_whole_and_in_pieces():
 def test_bodies_in_chunks_are_read_and_clients_that_leave_are_no_error():
     with started() as (process, port):
         wait_until_ready(process)
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         headers = {"Content-Type": "application/json"}
         connection.request("POST", "/v1/chat/completions", iter([CHAT[:9].encode(), CHAT[9:].encode()]), headers)
         reply = connection.getresponse()
@@ -135,7 +135,7 @@ def test_a_signal_ends_it(number, code):
     with started() as (process, _):
         wait_until_ready(process)
         process.send_signal(number)
-        assert process.wait(5) == code
+        assert process.wait(60) == code
 
 
 def test_slow_is_slow():
@@ -151,16 +151,16 @@ def test_slow_is_slow():
 @pytest.mark.parametrize(("fault", "said"), [("loop", "the stand-in ends"), ("memory", "Free memory on device cuda:0")])
 def test_starts_that_fail_say_why(fault, said):
     with started(fault) as (process, _):
-        _, stderr = process.communicate(timeout=10)
+        _, stderr = process.communicate(timeout=60)
         assert (process.returncode, said in stderr) == (1, True), stderr
 
 
-@pytest.mark.parametrize(("fault", "code"), [("crash:0.2", 1), ("killed:0.2", -9)])
+@pytest.mark.parametrize(("fault", "code"), [("crash:3", 1), ("killed:3", -9)])
 def test_it_ends_after_it_was_ready(fault, code):
     with started(fault) as (process, port):
         wait_until_ready(process)
         assert asked(port, "/health")[0] == 200
-        assert process.wait(5) == code
+        assert process.wait(60) == code
 
 
 def test_errors_strike_work_alone():
@@ -192,7 +192,7 @@ def test_what_hangs_looks_healthy_and_what_is_deaf_does_not():
 def test_many_clients_are_answered_at_once():
     with started() as (process, port):
         wait_until_ready(process)
-        connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=5) for _ in range(40)]
+        connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=30) for _ in range(40)]
         for connection in connections:
             connection.request("POST", "/v1/chat/completions", CHAT, {"Content-Type": "application/json"})
         assert {connection.getresponse().status for connection in connections} == {200}

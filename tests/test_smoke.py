@@ -18,6 +18,7 @@ from stackgen.parts import Quirks, Route, Secret
 from stackgen.render.litellm import document
 from stackgen.render.runbook import runbook
 from stackgen.render.yaml import Note
+from stackgen.report import Report
 from stackgen.smoke import Hop, Request, Wishes
 
 KEYS = {"LITELLM_MASTER_KEY": "sk-master", "VLLM_API_KEY": "sk-vllm", "INFINITY_API_KEY": "sk-infinity"}
@@ -644,6 +645,13 @@ def test_a_small_budget_of_tokens_still_asks_each_model_something_and_lists_the_
     left_out = states["chat structured", Hop.ENGINE]
     assert left_out.skipped == "the budget of 250 tokens is used up; --budget-tokens sets another"
     assert "response_format" not in str([request.body for request in host])
+
+
+def test_a_budget_that_no_request_fits_into_proves_nothing(plan):
+    report = Report("small", results=run(plan, wishes=Wishes(tokens=1)))
+    assert {result.state for result in report.results if result.modality} == {"skipped"}
+    assert any(result.state == "ok" for result in report.results)
+    assert (report.ok, report.unproven) == (False, ("chat", "embed"))
 
 
 def test_the_budget_of_seconds_limits_each_wait_and_lists_what_came_too_late(plan, monkeypatch):

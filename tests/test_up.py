@@ -131,7 +131,7 @@ def test_a_gateway_that_dies_ends_it_at_once(stack):
     began = time.monotonic()
     with pytest.raises(NotHealthyError, match="litellm ended with exit code 3"):
         stack(Engine(NONE, dead, events=[event("litellm", "die", exitCode="3")]), seconds=60)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_an_engine_that_docker_starts_again_and_becomes_healthy_is_no_failure(stack):
@@ -331,4 +331,4 @@ def test_a_loop_of_crashes_ends_it_although_docker_starts_it_again(stack):
     began = time.monotonic()
     with pytest.raises(NotHealthyError, match="vllm-chat ended with exit code 127"):
         stack(Engine(NONE, looping, events=events))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 15

@@ -9,6 +9,7 @@ import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -73,11 +74,34 @@ def test_a_secret_is_hidden_in_the_spellings_of_json_and_of_the_terminal_too():
 def test_a_secret_that_guards_data_is_not_generated_anew(tmp_path):
     with pytest.raises(StackError) as raised:
         settle(tmp_path, KEY, PASSWORD, SALT, volumes=("data",))
-    assert "PASSWORD and SALT" in raised.value.message
-    assert "down --volumes" in raised.value.hint
+    message = f"PASSWORD and SALT not in {stored(tmp_path)}, but the volume data holds data that only they open"
+    assert raised.value.message == message
+    backup = f"restore {stored(tmp_path)} from your backup (rendered/.env is a copy of it)"
+    assert raised.value.hint == f"{backup}; or, to lose that data: stackgen down --volumes"
     assert not stored(tmp_path).exists()
     settle(tmp_path, KEY, PASSWORD, SALT)
     settle(tmp_path, KEY, PASSWORD, SALT, volumes=("data",))
+
+
+def test_where_nobody_can_say_whether_data_is_there_a_value_of_the_copy_is_not_made_anew(tmp_path):
+    copy = tmp_path / "rendered.env"
+    copy.write_text("PASSWORD='precious'\nKEY='sk-other'\n")
+
+    def look(wanted, answer):
+        return vault.look(tmp_path, wanted, environment={}, volume_exists=lambda _: answer, copy=copy)
+
+    with pytest.raises(StackError) as raised:
+        look((KEY, PASSWORD, SALT), None)
+    assert (
+        raised.value.message == f"PASSWORD stand in {copy} alone, and no Docker engine can say whether data needs them"
+    )
+    assert raised.value.hint.startswith(f"copy their lines from {copy} into {stored(tmp_path)}; ")
+    assert look((KEY, SALT), None).generated == ("KEY", "SALT")
+    assert look((KEY, PASSWORD), False).generated == ("KEY", "PASSWORD")
+    with pytest.raises(StackError, match=r"PASSWORD not in .* holds data that only they open"):
+        look((PASSWORD,), True)
+    copy.unlink()
+    assert look((PASSWORD,), None).generated == ("PASSWORD",)
 
 
 def test_an_emptied_secret_is_no_reason_to_make_a_new_one(tmp_path):
@@ -123,10 +147,11 @@ def test_a_required_secret_is_missing_until_somebody_writes_it(tmp_path):
 
 
 def test_a_secret_from_the_environment_is_taken_only_when_asked_for_and_then_kept(tmp_path):
-    caller = {"TOKEN": "hf_'quoted' $x"}
+    caller = {"TOKEN": "hf_'quoted' $x-0123456789"}
     assert "TOKEN" not in settle(tmp_path, TOKEN, environment=caller).values
     asked = Secret(name="TOKEN", purpose="reads", kind=SecretKind.OPTIONAL, from_environment=True)
-    assert settle(tmp_path, asked, environment=caller).values["TOKEN"].reveal() == caller["TOKEN"]
+    found = settle(tmp_path, replace(asked, kind=SecretKind.GENERATED), environment=caller)
+    assert (found.values["TOKEN"].reveal(), found.generated, found.added) == (caller["TOKEN"], (), ("TOKEN",))
     assert settle(tmp_path, asked).values["TOKEN"].reveal() == caller["TOKEN"]
 
 
@@ -158,13 +183,83 @@ def test_values_that_do_not_fit_are_refused_without_being_shown(tmp_path, secret
     assert value not in str(raised.value)
 
 
-def test_a_broken_line_is_named_but_not_shown(tmp_path):
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("TOKEN=hf_abc", "hf_abc"),
+        ("  TOKEN=hf_abc\t", "hf_abc"),
+        ("export TOKEN=hf_abc", "hf_abc"),
+        ("TOKEN= hf_abc", "hf_abc"),
+        ("TOKEN=", ""),
+        ("TOKEN='hf_abc'", "hf_abc"),
+        ('TOKEN="hf_abc"', "hf_abc"),
+        ('TOKEN="it\'s"', "it's"),
+        ("TOKEN='it\\'s #1'", "it's #1"),
+        ("TOKEN='", "'"),
+        ("TOKEN=''", ""),
+        ('TOKEN=""', ""),
+        ("TOKEN=a#b=c", "a#b=c"),
+    ],
+)
+def test_a_line_is_read_as_people_write_it(tmp_path, line, value):
     vault.prepare(tmp_path)
-    stored(tmp_path).write_text("# ok\nKEY sk-very-secret\n")
+    stored(tmp_path).write_text(f"# mine\n\n{line}\r\n")
+    assert vault.read(stored(tmp_path)) == {"TOKEN": value}
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("KEY sk-very-secret", "a line is not NAME=value", "one secret a line, e.g. HF_TOKEN=hf_…"),
+        ("2KEY=sk-very-secret", "a line is not NAME=value", "one secret a line, e.g. HF_TOKEN=hf_…"),
+        ("KEY=sk-very-secret # mine", "something follows the value of KEY", "write comments on lines of their own"),
+        ("KEY='sk-very-secret' mine", "something follows the value of KEY", "write comments on lines of their own"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_named_and_not_shown(tmp_path, line, message, hint):
+    vault.prepare(tmp_path)
+    stored(tmp_path).write_text(f"# ok\n{line}\n")
     with pytest.raises(StackError) as raised:
         settle(tmp_path, KEY)
-    assert raised.value.where.endswith("secrets.env:2")
-    assert "very-secret" not in str(raised.value)
+    assert (raised.value.message, raised.value.where, raised.value.hint) == (message, f"{stored(tmp_path)}:2", hint)
+
+
+def test_secrets_that_are_no_text_are_not_made_anew(tmp_path):
+    vault.prepare(tmp_path)
+    stored(tmp_path).write_bytes(b"KEY=\xff\xfe\n")
+    with pytest.raises(StackError, match="no text in UTF-8") as raised:
+        settle(tmp_path, KEY)
+    assert (raised.value.where, stored(tmp_path).read_bytes()) == (str(stored(tmp_path)), b"KEY=\xff\xfe\n")
+
+
+def test_secrets_that_cannot_be_written_are_as_they_were(tmp_path, monkeypatch):
+    settle(tmp_path, KEY)
+    before = stored(tmp_path).read_bytes()
+
+    def refuse(*_):
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+    for step in ("fsync", "replace"):
+        with monkeypatch.context() as disk:
+            disk.setattr(os, step, refuse)
+            with pytest.raises(StackError, match="the secrets cannot be kept") as raised:
+                settle(tmp_path, KEY, PASSWORD)
+        assert raised.value.where == str(stored(tmp_path))
+        assert stored(tmp_path).read_bytes() == before
+        assert sorted(path.name for path in stored(tmp_path).parent.iterdir()) == [".gitignore", "secrets.env"]
+
+
+def test_secrets_that_others_may_read_and_nobody_can_close_are_refused(tmp_path, monkeypatch):
+    settle(tmp_path, KEY)
+    stored(tmp_path).chmod(0o644)
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "chmod", refuse)
+    with pytest.raises(StackError, match="others may read the secrets") as raised:
+        settle(tmp_path, KEY)
+    assert raised.value.hint == f"have their owner run: chmod 600 {stored(tmp_path)}"
 
 
 def test_the_rendered_copy_is_remembered_per_output_folder(tmp_path):
@@ -180,7 +275,8 @@ def test_another_value_in_the_environment_is_told_and_the_kept_one_counts(tmp_pa
     def settled(value):
         return settle(tmp_path, secret, environment={"CLOUD": value})
 
-    assert settled("first-value").differing == ()
+    first = settled("first-value")
+    assert (first.differing, first.missing) == ((), ())
     again = settled("second-value")
     assert again.differing == ("CLOUD",)
     assert again.values["CLOUD"].reveal() == "first-value"
@@ -223,7 +319,7 @@ def test_what_a_kill_left_beside_a_file_goes_with_the_next_who_has_the_lock(tmp_
 
 def test_a_changed_value_takes_the_place_of_its_line_and_every_other_line_stays(tmp_path):
     vault.prepare(tmp_path)
-    stored(tmp_path).write_text("# mine\nexport TOKEN=first\n\nOTHER='a b'\nTOKEN=second\n")
+    stored(tmp_path).write_text("# mine\nexport TOKEN=first\n\nOTHER='a b'\n  TOKEN=second\n")
     vault.change(stored(tmp_path), {"TOKEN": "it's $new", "ADDED": "x"})
     assert stored(tmp_path).read_text() == "# mine\n\nOTHER='a b'\nTOKEN='it\\'s $new'\nADDED=x\n"
     assert stored(tmp_path).stat().st_mode & 0o777 == 0o600
@@ -295,18 +391,61 @@ def test_the_folder_is_made_by_many_at_once(tmp_path):
 
 
 def test_secrets_outlive_a_power_cut(tmp_path, monkeypatch):
-    """A folder that is forced onto the disk has the new file in its place by then."""
+    """A file that is forced onto the disk is whole by then, and a folder that is has the new file in its place."""
     settle(tmp_path, KEY)
-    synced, real = [], os.fsync
+    synced, whole, real = [], [], os.fsync
 
     def watched(descriptor):
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             synced.append((os.fstat(descriptor).st_ino, stored(tmp_path).read_bytes()))
+        else:
+            whole.append(Path(f"/proc/self/fd/{descriptor}").read_bytes())
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", watched)
     settle(tmp_path, KEY, PASSWORD)
+    assert whole == [stored(tmp_path).read_bytes()]
     assert synced == [(stored(tmp_path).parent.stat().st_ino, stored(tmp_path).read_bytes())]
+
+
+def test_a_write_leaves_no_file_open(tmp_path):
+    before = sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208 - links that vanish while they are looked at
+    settle(tmp_path, KEY)
+    with vault.locked(tmp_path):
+        settle(tmp_path, KEY, PASSWORD)
+    assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - likewise
+
+
+def test_what_stands_in_the_way_of_a_write_is_replaced_and_never_followed(tmp_path):
+    settle(tmp_path, KEY)
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (stored(tmp_path).parent / "secrets.env.stackgen-new").symlink_to(victim)
+    found = settle(tmp_path, KEY, PASSWORD)
+    assert victim.read_text() == "precious"
+    assert vault.read(stored(tmp_path)) == {name: value.reveal() for name, value in found.values.items()}
+
+
+def test_secrets_are_kept_where_a_file_system_does_not_force_folders_onto_the_disk(tmp_path, monkeypatch):
+    real = os.fsync
+
+    def refuse_folders(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    found = settle(tmp_path, KEY)
+    assert vault.read(stored(tmp_path)) == {"KEY": found.values["KEY"].reveal()}
+
+
+def test_a_refusal_names_what_is_in_the_way(tmp_path):
+    (tmp_path / ".stackgen").mkdir()
+    ignore = tmp_path / ".stackgen/.gitignore"
+    ignore.symlink_to(ignore)
+    with pytest.raises(StackError, match="the folder for secrets cannot be made") as raised:
+        vault.prepare(tmp_path)
+    assert raised.value.where == str(ignore)
 
 
 def test_an_unreadable_intent_of_a_rotation_is_not_to_be_deleted(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from hostile import HOSTILE
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
+from ruamel.yaml.nodes import MappingNode, SequenceNode
 
-from stackgen.render.yaml import Note, comment, dump, key, word
+from stackgen.render.yaml import Note, comment, dump, key, plain, word, written
 
 INJECTION = "x\nprivileged: true"
 TRICKY = (
@@ -51,15 +53,16 @@ def readings(text: str) -> dict[str, Any]:
     return found
 
 
-def plain(value: Any) -> Any:
-    """The data without notes."""
-    if isinstance(value, Note):
-        return plain(value.value)
-    if isinstance(value, dict):
-        return {name: plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
+def begins(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    """The line on which each key and each item begins, as ruamel's nodes have it."""
+    if isinstance(node, MappingNode):
+        for key_node, value_node in node.value:
+            yield (*path, key_node.value), key_node.start_mark.line + 1
+            yield from begins(value_node, (*path, key_node.value))
+    elif isinstance(node, SequenceNode):
+        for position, item in enumerate(node.value):
+            yield (*path, position), item.start_mark.line + 1
+            yield from begins(item, (*path, position))
 
 
 def assert_reads_back(data: dict[str, Any], **more: Any) -> None:
@@ -73,6 +76,14 @@ def assert_reads_back(data: dict[str, Any], **more: Any) -> None:
 @given(data=documents, header=st.lists(comments, max_size=2), spaced=st.integers(0, 3))
 def test_any_data_read_back_equal_whatever_the_comments_say(data, header, spaced):
     assert_reads_back(data, header=header, spaced=spaced)
+
+
+@calm
+@given(data=documents, header=st.lists(comments, max_size=2), spaced=st.integers(0, 3))
+def test_every_line_that_the_writer_tells_is_the_one_on_which_a_reader_finds_it(data, header, spaced):
+    made = written(data, header, spaced)
+    root = YAML(typ="safe", pure=True).compose(made.text)
+    assert made.lines == dict(begins(root)), made.text
 
 
 @pytest.mark.parametrize(

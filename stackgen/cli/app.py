@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from stackgen import __version__, console
-from stackgen.cli import declared, help_text, volume
+from stackgen.cli import declared, help_text, unwritten, volume
 
 PROGRAM_NAME = "stackgen"
+_EMPTY_OPTION = re.compile(r"--[a-z-]+=")
 COMPLETION_VARIABLE = "_STACKGEN_COMPLETE"
 """Set by a shell that asks what may come next; typer makes the name from the program's."""
 GROUPS = {
@@ -33,11 +37,38 @@ def _with_all_below(command: Any) -> Iterator[Any]:
 def _shape(command: Any) -> None:
     """What every command has, and all below it."""
     for one in _with_all_below(command):
+        unwritten.leave_alone(one)
         volume.give_to(one)
         help_text.shape(one)
 
 
-class _Program(TyperGroup):
+@contextmanager
+def _interrupts_told() -> Iterator[None]:
+    """Typer would end the program after Ctrl-C without a word.
+
+    Raises:
+        Abort: in the place of KeyboardInterrupt.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as end:
+        raise typer.Abort(*end.args) from None
+
+
+def _refuse_empty(words: Sequence[str]) -> None:
+    """A word of the command line says something; `--out ""` would be this folder.
+
+    Raises:
+        BadParameter: one is empty, as of a variable that is not set.
+    """
+    for before, word in pairwise(("", *words)):
+        if word == "" or _EMPTY_OPTION.fullmatch(word):
+            option = word.removesuffix("=") or (before if before.startswith("-") else "")
+            message = "a value is empty: fill it in or leave it away; is a variable of your shell unset?"
+            raise typer.BadParameter(message, param_hint=option or None)
+
+
+class Program(TyperGroup):
     """Verbs in the order in which people need them, below what they are for; each may be quiet or verbose."""
 
     commands: Any
@@ -47,12 +78,21 @@ class _Program(TyperGroup):
         _shape(self)
         self.commands = declared.Commands(app.declared, _shape)
 
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **more: Any) -> Any:
+        """Read the command line.
+
+        Raises:
+            BadParameter: a word of it is empty.
+        """
+        if not more.get("resilient_parsing"):
+            _refuse_empty(args)
+        with _interrupts_told():
+            return super().make_context(info_name, args, parent, **more)
+
     def invoke(self, ctx: Any) -> Any:
-        """Run the verb; typer would end the program after Ctrl-C without a word."""
-        try:
+        """Run the verb."""
+        with _interrupts_told():
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise typer.Abort from None
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's
         """Names of the verbs."""
@@ -69,7 +109,7 @@ class _Program(TyperGroup):
 
 
 app = declared.Program(
-    cls=_Program,
+    cls=Program,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -78,6 +118,18 @@ app = declared.Program(
     "Begin with stackgen init, then: stackgen plan, stackgen render, stackgen up, stackgen check.",
     epilog="Exit codes: 0 done, 1 a problem that you can mend, 2 wrong usage, 3 a bug of stackgen, 130 interrupted.",
 )
+
+
+def verbs_with(option: str) -> list[str]:
+    """The verbs that take an option, as they are typed."""
+    return sorted(_with_option(typer.main.get_command(app), option, ()))
+
+
+def _with_option(command: Any, option: str, words: tuple[str, ...]) -> Iterator[str]:
+    if any(option in parameter.opts for parameter in command.params) and words:
+        yield " ".join((PROGRAM_NAME, *words))
+    for name, below in getattr(command, "commands", {}).items():
+        yield from _with_option(below, option, (*words, name))
 
 
 def words_of_verbs() -> set[str]:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stackgen import console
-from stackgen.cli import completion
+from stackgen.cli import completion, first_talk
 from stackgen.cli.app import app
 from stackgen.cli.options import read_option
 from stackgen.errors import ExitCode, StackError
 
 if TYPE_CHECKING:
-    from stackgen.verbs import Ground, Proposed
+    from stackgen.verbs import Ground, Wishes
 
 _HERE = Path()
 
@@ -36,7 +36,7 @@ Folder = Annotated[
 ]
 NonInteractive = Annotated[bool, typer.Option("--non-interactive", help="Ask nothing; take what is proposed.")]
 Serve = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--serve",
         metavar="LIST",
@@ -47,7 +47,10 @@ Serve = Annotated[
 NamedModels = Annotated[
     list[str] | None,
     typer.Option(
-        "--model", metavar="NAME=SOURCE", help="Serve this model under this id; repeatable. Alone, without --serve."
+        "--model",
+        metavar="NAME=SOURCE",
+        help="Serve this model under this id; repeatable. Alone, without --serve.",
+        autocompletion=completion.named_sources,
     ),
 ]
 Cards = Annotated[
@@ -84,7 +87,7 @@ Workflow = Annotated[
 def init(
     folder: Folder = _HERE,
     non_interactive: NonInteractive = False,
-    serve: Serve = "",
+    serve: Serve = None,
     model: NamedModels = None,
     gpus: Cards = None,
     profile: Profiles = None,
@@ -97,29 +100,39 @@ def init(
     """
     from stackgen import draft, verbs
 
-    modalities = read_option(draft.asked_modalities, serve, "--serve") if serve else None
+    modalities = None if serve is None else read_option(draft.asked_modalities, serve, "--serve")
     named = _named(model or ())
     verbs.require_room(folder, ci or "", force=force)
-    if not non_interactive and not (sys.stdin.isatty() and sys.stderr.isatty()):
+    wishes = verbs.Wishes(serve=modalities, named=named, profiles=_known_profiles(profile or (), folder))
+    described = None if gpus is None else _described(gpus, folder)
+    if not non_interactive and not console.hears():
         hint = "--non-interactive takes what is proposed; --serve, --model and --gpus say what you want"
         raise StackError("nobody is there to ask", hint=hint)
     try:
-        where = verbs.ground(folder, gpus)
-        _tell_ground(where)
-        if not non_interactive and modalities is None and not named:
-            modalities = _asked_serve()
-        wishes = verbs.Wishes(serve=modalities, named=named, profiles=tuple(profile or ()))
-        proposed = verbs.propose(where, wishes)
-        _tell_proposed(proposed, where)
-        if not non_interactive:
-            _agree(folder)
-        written = verbs.keep_spec(where, proposed, ci or "")
-    except (KeyboardInterrupt, EOFError):
-        console.interrupted("nothing was written")
+        where = described or verbs.ground(folder)
+        written = _written(where, wishes, ci or "", asks=not non_interactive, force=force)
+    except (KeyboardInterrupt, EOFError) as end:
+        console.interrupted(str(end) or "nothing was written")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
-    for path in written:
-        console.say(f"wrote {path}")
-    _tell_next(folder, written)
+    first_talk.tell_written(written, folder)
+
+
+def _written(where: Ground, wishes: Wishes, ci: str, *, asks: bool, force: bool) -> tuple[str, ...]:
+    """Tell, ask where somebody is there, and write.
+
+    Raises:
+        typer.Exit: nobody agrees.
+    """
+    from stackgen import verbs
+
+    first_talk.tell_ground(where)
+    if asks and wishes.serve is None and not wishes.named:
+        wishes = replace(wishes, serve=_asked_serve())
+    proposed = verbs.propose(where, wishes)
+    first_talk.tell_proposed(proposed, where)
+    if asks:
+        _agree(where.folder)
+    return verbs.keep_spec(where, proposed, ci, force=force)
 
 
 def _named(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -135,6 +148,32 @@ def _named(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
     if twice:
         raise typer.BadParameter(f"`{twice[0]}` names two models", param_hint="--model")
     return named
+
+
+def _known_profiles(names: Sequence[str], folder: Path) -> tuple[str, ...]:
+    """The profiles that somebody names, each once.
+
+    Raises:
+        typer.BadParameter: there is none of that name.
+    """
+    from stackgen import verbs
+
+    for name in names:
+        read_option(partial(verbs.profile, folder), name, "--profile")
+    return tuple(dict.fromkeys(names))
+
+
+def _described(gpus: str, folder: Path) -> Ground:
+    """The cards of another machine.
+
+    Raises:
+        typer.BadParameter: it is no list of known ones.
+        SpecError: a facts file beside the spec is wrong.
+    """
+    from stackgen import draft, verbs
+
+    known = verbs.known_cards(folder)
+    return verbs.Ground(folder=folder, inventory=read_option(partial(draft.described, known=known), gpus, "--gpus"))
 
 
 def _agree(folder: Path) -> None:
@@ -153,7 +192,7 @@ def _asked_serve() -> tuple[str, ...] | None:
     from stackgen import draft
     from stackgen.facts.proposals import modalities, usual_modalities
 
-    console.say(f"what can be served: {', '.join(modalities())}")
+    console.say_folded(f"what can be served: {', '.join(modalities())}")
     while True:
         usual = ",".join(usual_modalities())
         answer = console.asked("What should it serve?", usual)
@@ -163,55 +202,3 @@ def _asked_serve() -> tuple[str, ...] | None:
             return draft.asked_modalities(answer)
         except StackError as error:
             console.warn(f"{error.message}; {error.hint}")
-
-
-def _tell_ground(where: Ground) -> None:
-    """Say what was found."""
-    found = where.machine
-    if found is None:
-        console.say("for another machine" if where.inventory.cards else "for a machine without a card")
-    else:
-        docker = f"Docker {where.docker}" if where.docker else "no Docker engine that answers"
-        console.say(
-            f"this machine: {found.processors} processors, {found.memory_gib:.0f} GiB of memory, "
-            f"{found.disk_free_gib:.0f} GiB of disk free, {docker}"
-        )
-        for trouble in found.troubles:
-            console.warn(trouble)
-        if not found.cards:
-            console.say(f"no card: {', '.join(found.notes)}")
-        if where.docker and found.cards and found.cards[0].vendor == "nvidia" and not where.hands_out_cards:
-            console.warn(
-                "Docker hands out no NVIDIA cards yet: install the NVIDIA Container Toolkit before `stackgen up`"
-            )
-    for card, count in Counter(one.card for one in where.inventory.cards).items():
-        console.say(f"{count} x {card.name}, {card.visible_gib:.4g} GiB for programs")
-    for note in where.inventory.notes:
-        console.warn(note)
-
-
-def _tell_proposed(proposed: Proposed, where: Ground) -> None:
-    """Say which models were chosen, who holds how much of which card, and what is not known for sure."""
-    from stackgen import verbs
-
-    console.say("")
-    for line in verbs.proposal_lines(proposed):
-        console.say(line)
-    for modality in proposed.left_out:
-        console.say(f"{modality} is left out: no card has room for it; --serve …,{modality} puts it onto the processor")
-    free_gib = where.machine.disk_free_gib if where.machine else None
-    needed_gib = proposed.plan.disk.gib
-    console.say(f"to download: about {needed_gib:.0f} GiB of images and weights")
-    if free_gib is not None and needed_gib > free_gib:
-        console.warn(
-            f"the disk of {where.folder} has {free_gib:.0f} GiB free; Docker may keep its images on another one"
-        )
-    for warning in proposed.plan.warnings:
-        console.warn(warning)
-    console.say("")
-
-
-def _tell_next(folder: Path, written: tuple[str, ...]) -> None:
-    """Say how it goes on."""
-    spec = "" if folder == _HERE else f" {shlex.quote(written[0])}"
-    console.say(f"next: stackgen plan{spec} shows what fits and why; stackgen up{spec} renders and starts it", "ok")

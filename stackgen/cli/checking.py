@@ -12,7 +12,7 @@ import typer
 from stackgen import console
 from stackgen.cli import completion
 from stackgen.cli.app import app
-from stackgen.cli.options import DEFAULT_FILE, OutFolder, Simulate, SpecFile
+from stackgen.cli.options import DEFAULT_FILE, OutFolder, Simulate, SpecFile, finite
 from stackgen.cli.rendering import tell_finished
 from stackgen.errors import ExitCode
 
@@ -52,7 +52,10 @@ Tokens = Annotated[
     int, typer.Option("--budget-tokens", min=1, metavar="N", help="Most that all requests together may read and write.")
 ]
 Seconds = Annotated[
-    float, typer.Option("--budget-seconds", min=1, metavar="S", help="Most that all requests together may take.")
+    float,
+    typer.Option(
+        "--budget-seconds", min=1, metavar="S", callback=finite, help="Most that all requests together may take."
+    ),
 ]
 
 
@@ -67,6 +70,7 @@ def check(
     model: Models = None,
     modality: Modalities = None,
     form: Annotated[Format, typer.Option("--format", help="How the report is written.")] = Format.table,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     output: Annotated[
         Path | None, typer.Option("--output", metavar="PATH", help="Write the report here and not to stdout.")
     ] = None,
@@ -86,6 +90,10 @@ def check(
     if record and (static or simulate):
         why = "no engine is asked with --static" if static else "stand-ins measure nothing"
         raise typer.BadParameter(f"{why}; leave one of them away", param_hint="--record")
+    if as_json and form is Format.junit:
+        raise typer.BadParameter("--json and --format junit contradict each other; choose one")
+    if output and output.is_dir():
+        raise typer.BadParameter(f"`{output}` is a folder; name a file in it", param_hint="--output")
     stack = verbs.open_stack(file, out, simulate=simulate)
     wishes = smoke.Wishes(
         models=tuple(model or ()), modalities=tuple(modality or ()), tokens=budget_tokens, seconds=budget_seconds
@@ -97,7 +105,7 @@ def check(
     found = verbs.static_report(stack)
     if not static:
         verbs.add_live(found, stack, wishes, console.say)
-    _show(found, form, output)
+    _show(found, Format.json if as_json else form, output)
     if record:
         for sentence in verbs.record_measured(stack, found, datetime.now(UTC).date()):
             console.say(sentence)

@@ -15,19 +15,19 @@ from stackgen.verbs import names
 _SPEC = "stack.yaml"
 
 
-def _offer(read: Callable[[Path], Iterable[str]]) -> Callable[[typer.Context, str], list[str]]:
-    """A function that typer asks for values, by one that reads them from a spec."""
+def _offer(read: Callable[[Path], Iterable[str]]) -> Callable[[typer.Context], list[str]]:
+    """A function that typer asks for values, by one that reads them from a spec; typer drops what begins otherwise."""
 
-    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
-        return [name for name in dict.fromkeys(read(_spec(ctx))) if name.startswith(incomplete)]
+    def complete(ctx: typer.Context) -> list[str]:
+        return list(dict.fromkeys(read(_spec(ctx))))
 
     return complete
 
 
 def _spec(ctx: typer.Context) -> Path:
     """The spec that the line names, also where typer has not read the line to its end."""
-    named = ctx.params.get("file") or ctx.params.get("files") or ()
-    for word in (*ctx.args, *(named if isinstance(named, list | tuple) else (named,))):
+    named = ctx.params.get("file") or ctx.params.get("specs") or ()
+    for word in (*ctx.args, *(named if isinstance(named, list) else (named,))):
         file = Path(str(word))
         if file.is_dir():
             return file / _SPEC
@@ -36,16 +36,14 @@ def _spec(ctx: typer.Context) -> Path:
     return Path(_SPEC)
 
 
-def services(ctx: typer.Context, incomplete: str) -> list[str]:
+def services(ctx: typer.Context) -> list[str]:
     """Services of the stack, or of its simulation."""
-    found = names.services(_spec(ctx), simulate=bool(ctx.params.get("simulate")))
-    return [name for name in found if name.startswith(incomplete)]
+    return list(names.services(_spec(ctx), simulate=bool(ctx.params.get("simulate"))))
 
 
-def faults(ctx: typer.Context, incomplete: str) -> list[str]:
+def faults(ctx: typer.Context) -> list[str]:
     """SERVICE=KIND for every service."""
-    found = names.services(_spec(ctx), simulate=True)
-    return [pair for name in found for kind in KINDS if (pair := f"{name}={kind}").startswith(incomplete)]
+    return [f"{name}={kind}" for name in names.services(_spec(ctx), simulate=True) for kind in KINDS]
 
 
 def counted_cards(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -53,14 +51,27 @@ def counted_cards(ctx: typer.Context, incomplete: str) -> list[str]:
     before, comma, last = incomplete.rpartition(",")
     count, times, _ = last.partition("x")
     number = count if times and count.isdecimal() else "1"
-    found = (f"{before}{comma}{number}x{card}" for card in names.cards(_spec(ctx)))
-    return [text for text in ("none", *found) if text.startswith(incomplete)]
+    return ["none", *(f"{before}{comma}{number}x{card}" for card in names.cards(_spec(ctx)))]
 
 
-def places(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Paths of the spec, and its services."""
-    found = (*names.paths(_spec(ctx)), *(f"services.{name}" for name in names.services(_spec(ctx))))
-    return [name for name in dict.fromkeys(found) if name.startswith(incomplete)]
+def changes(ctx: typer.Context) -> list[str]:
+    """PATH= for every value of the spec that is no map."""
+    found = list(dict.fromkeys(names.paths(_spec(ctx))))
+    above = {path.rpartition(".")[0] for path in found}
+    return [f"{path}=" for path in found if path not in above]
+
+
+def named_sources(ctx: typer.Context, incomplete: str) -> list[str]:
+    """NAME=SOURCE for every known model, once a name is written."""
+    name, equals, _ = incomplete.partition("=")
+    return [f"{name}={source}" for source in names.sources(_spec(ctx))] if equals else []
+
+
+def places(ctx: typer.Context) -> list[str]:
+    """Paths of the spec, its services, and files whose lines can be asked for."""
+    spec = _spec(ctx)
+    found = [*names.paths(spec), *(f"services.{name}" for name in names.services(spec))]
+    return list(dict.fromkeys([*found, *(f"{file}:" for file in names.files(spec))]))
 
 
 models = _offer(names.models)

@@ -12,12 +12,12 @@ from stackgen.cli import completion
 from stackgen.cli.app import app
 from stackgen.cli.options import DEFAULT_FILE, AsJson, BesideSpec, OutFolder, SpecFile
 from stackgen.cli.rendering import tell_interrupted
+from stackgen.documents import document
 from stackgen.errors import ExitCode, SpecError, StackError
 
 if TYPE_CHECKING:
     from stackgen.explain import Listed, Told
 
-JSON_VERSION = 1
 _LONGEST_VALUE = 40
 
 profiles = typer.Typer(
@@ -51,8 +51,8 @@ def explain(
     """Tell who said a value, what it took the place of, what was reckoned, and which lines of the files it becomes.
 
     PATH leads into the spec (models.chat.context), to a service (services.vllm-chat) or to an image (images.litellm); it
-    may be a value that nobody wrote. FILE:LINE is a line of the spec, of a profile or of a rendered file, which need not
-    be written yet. Secrets are masked.
+    may be a value that nobody wrote. FILE:LINE is a line of the spec, of a profile, of a facts file or of a rendered file,
+    which need not be written yet. Secrets are masked.
     """
     from stackgen import verbs
 
@@ -66,7 +66,8 @@ def explain(
             console.failure(failure)
         raise StackError(opened.asked.mask.text(error.message), hint=error.hint, where=error.where) from None
     if as_json:
-        console.data_json({"version": JSON_VERSION, **found.as_json(opened.shown_out), "problems": _problems(failure)})
+        told = {**found.as_json(opened.shown_out), "problems": _problems(failure)}
+        console.data_json(document("explain", told))
     else:
         console.text("".join(f"{line}\n" for line in found.lines(opened.shown_out)))
     _end(failure)
@@ -88,7 +89,7 @@ def config(file: SpecFile = DEFAULT_FILE, as_json: AsJson = False) -> None:
     opened = verbs.open_asked(file)
     failure = verbs.masked_failure(opened)
     if as_json:
-        console.data_json({**config_json(opened.asked), "problems": _problems(failure)})
+        console.data_json(document("config", {**config_json(opened.asked), "problems": _problems(failure)}))
     else:
         console.data(config_yaml(opened.asked))
     _end(failure)
@@ -105,7 +106,7 @@ def list_profiles(context: typer.Context, file: BesideSpec = DEFAULT_FILE, as_js
     found = verbs.profiles(verbs.folder_beside(file))
     if as_json:
         listed = [{**_about(one), "applied": one.name in named or one.name == found[0].name} for one in found]
-        console.data_json({"version": JSON_VERSION, "profiles": listed})
+        console.data_json(document("profiles", {"profiles": listed}))
     else:
         rows = [("profile", "cards", "where", "applied", "for")]
         for one in found:
@@ -134,7 +135,7 @@ def show(
     unsaid = sayable(found, verbs.profile(folder, DEFAULT_PROFILE))
     if as_json:
         said, could = ([_told(one) for one in keys] for keys in (told(found), unsaid))
-        console.data_json({"version": JSON_VERSION, **_about(found), "says": said, "could_say": could})
+        console.data_json(document("profiles show", {**_about(found), "says": said, "could_say": could}))
     else:
         console.data(f"{found.name}: {found.about} ({found.where}, cards: {found.accelerator or 'all'})\n")
         _table("it says", [(printable(one.path), _short(one.value), one.where, one.meaning) for one in told(found)])

@@ -11,7 +11,8 @@ import typer
 from stackgen import console
 from stackgen.cli import completion
 from stackgen.cli.app import app
-from stackgen.cli.options import DEFAULT_FILE, BesideSpec
+from stackgen.cli.options import DEFAULT_FILE, AsJson, BesideSpec, before
+from stackgen.documents import document
 from stackgen.errors import ExitCode, StackError
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def add(
         raise typer.BadParameter(f"`{kind}` is none of {', '.join(known_facts.kinds())}", param_hint="--kind")
     folder = verbs.folder_of(file)
     token = verbs.hub_token(folder, os.environ)
+    with before("nothing was written"):
+        verbs.facts_beside(folder)  # before anybody asks the hub
     failures = []
     for source in sources:
         try:
@@ -82,7 +85,7 @@ def add(
 
 @facts.command(
     short_help="Show what is known of a card or a model, and who says so.",
-    epilog="Examples: stackgen facts show; stackgen facts show l40s; stackgen facts show Qwen/Qwen3-8B",
+    epilog="Examples: stackgen facts show; stackgen facts show l40s; stackgen facts show Qwen/Qwen3-8B --json",
 )
 def show(
     identifier: Annotated[
@@ -95,12 +98,16 @@ def show(
         ),
     ] = "",
     file: BesideSpec = DEFAULT_FILE,
+    as_json: AsJson = False,
 ) -> None:
     """Show what is known of a card or a model, what of it is an estimate, and which file says so."""
     from stackgen import verbs
 
     folder = verbs.folder_of(file) if file != DEFAULT_FILE or file.exists() else Path.cwd()
     known = verbs.facts_beside(folder)
+    if as_json:
+        console.data_json(document("facts show", verbs.data_of_facts(known, identifier)))
+        return
     console.table(list(verbs.lines_of_fact(known, identifier) if identifier else verbs.rows_of_facts(known)))
 
 

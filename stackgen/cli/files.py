@@ -12,6 +12,7 @@ from stackgen.cli.app import app
 from stackgen.cli.options import DEFAULT_FILE, AsJson, Groups, SpecFile, read_option
 from stackgen.cli.rendering import tell_interrupted
 from stackgen.cli.silence import teller
+from stackgen.documents import document
 
 
 @app.command(
@@ -27,7 +28,7 @@ def plan(
             "--what-if",
             metavar="PATH=VALUE",
             help="Plan as if the spec said so; may be repeated. Cards by number: gpus=2xh100-80gb.",
-            autocompletion=completion.paths,
+            autocompletion=completion.changes,
         ),
     ] = None,
     solve: Annotated[
@@ -63,7 +64,8 @@ def plan(
         found = solved.plan
     if as_json:
         answer = solved.as_json() if solved else None
-        console.data_json({**planning.as_json(found), "what_if": what_if or [], "solved": answer})
+        told = {**planning.as_json(found), "what_if": what_if or [], "solved": answer}
+        console.data_json(document("plan", told))
     else:
         console.data(f"{solved.sentence()}\n\n" if solved else "")
         console.text(planning.as_text(found))

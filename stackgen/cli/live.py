@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,7 @@ import typer
 from stackgen import console
 from stackgen.cli import completion
 from stackgen.cli.app import app
-from stackgen.cli.options import DEFAULT_FILE, Groups, OutFolder, Simulate, SpecFile
+from stackgen.cli.options import DEFAULT_FILE, Groups, OutFolder, Simulate, SpecFile, before, finite
 from stackgen.cli.rendering import tell_rendered
 from stackgen.errors import ExitCode, StackError
 from stackgen.simulators.faults import KINDS
@@ -32,6 +31,7 @@ def up(
             "--timeout",
             min=1,
             metavar="SECONDS",
+            callback=finite,
             help="Longest wait in all.",
             show_default="what the services may take",
         ),
@@ -60,7 +60,8 @@ def up(
 
     if fault and not simulate:
         raise typer.BadParameter("only stand-ins go wrong on request; add --simulate", param_hint="--fault")
-    stack = verbs.open_stack(file, out, simulate=simulate, faults=fault or (), groups=group or ())
+    with before("nothing was started"):
+        stack = verbs.open_stack(file, out, simulate=simulate, faults=fault or (), groups=group or ())
     if verbs.finish_interrupted(stack):
         console.say(f"{stack.out}: finished a write that was interrupted")
     files.require_untouched(stack.out, simulated=stack.plan.simulated)
@@ -82,7 +83,8 @@ def down(
     """Stop and remove the stack; data and downloads stay unless --volumes is given."""
     from stackgen import runtime, verbs
 
-    name = verbs.stack_name(file, simulate=simulate)
+    with before("nothing was stopped"):
+        name = verbs.stack_name(file, simulate=simulate)
     docker = runtime.connect()
     if simulate:
         verbs.refuse_what_is_real(name, docker)
@@ -118,7 +120,6 @@ def bring_up(stack: Stack, docker: Docker, *, timeout_seconds: float | None = No
     """
     from stackgen import verbs
 
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         seconds, rendered = _rendered_and_started(stack, docker, timeout_seconds=timeout_seconds, yes=yes)
     except KeyboardInterrupt:
@@ -207,11 +208,6 @@ def _put_to_sleep(stack: Stack, docker: Docker) -> None:
     if services:
         runtime.compose.remove(stack.out, [secret.name for secret in stack.plan.secrets], services)
         console.say(f"removed {', '.join(services)}")
-
-
-def _interrupt(*_: object) -> None:
-    """What CI and systemd send ends a verb as Ctrl-C does."""
-    raise KeyboardInterrupt
 
 
 def _settle_access(stack: Stack, rendered: Rendered) -> list[StackError]:

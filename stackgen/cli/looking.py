@@ -13,6 +13,7 @@ from stackgen.cli import completion
 from stackgen.cli.app import app
 from stackgen.cli.options import DEFAULT_FILE, AsJson, BesideSpec, OutFolder, Simulate, SpecFile
 from stackgen.cli.rendering import tell_finished
+from stackgen.documents import document
 from stackgen.errors import ExitCode, StackError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def status(
     for warning in found.warnings:
         console.warn(warning)
     if as_json:
-        console.data_json(found.as_json())
+        console.data_json(document("status", found.as_json()))
         return
     console.table(list(found.rows()), state_column=1)
     facts = list(found.facts())

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import isinf
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 
+from stackgen import interrupts
 from stackgen.cli import completion
 from stackgen.console import called
-from stackgen.errors import StackError
+from stackgen.errors import StackError, with_outcome
 
 _Read = TypeVar("_Read")
 
@@ -18,7 +21,15 @@ DEFAULT_FILE = Path("stack.yaml")
 
 
 def named_spec(file: Path) -> Path:
-    """Messages show commands about this spec from here on."""
+    """Messages show commands about this spec from here on.
+
+    Raises:
+        BadParameter: it is no file.
+    """
+    if str(file) == "-":
+        raise typer.BadParameter(
+            "a spec is a file, for its profiles and facts stand beside it; name the file or its folder"
+        )
     called.name(spec="" if file == DEFAULT_FILE else str(file))
     return file
 
@@ -28,6 +39,17 @@ def named_specs(files: list[Path] | None) -> list[Path] | None:
     if files and len(files) == 1:
         named_spec(files[0])
     return files
+
+
+def finite(seconds: float | None) -> float | None:
+    """A number of seconds that ends.
+
+    Raises:
+        BadParameter: it is infinite.
+    """
+    if seconds is not None and isinf(seconds):
+        raise typer.BadParameter("it must end some time; write a number of seconds")
+    return seconds
 
 
 def _named_out(folder: Path | None) -> Path | None:
@@ -81,3 +103,21 @@ def read_option(reader: Callable[[str], _Read], text: str, option: str) -> _Read
     except StackError as error:
         message = f"{error.message}; {error.hint}" if error.hint else error.message
         raise typer.BadParameter(message, param_hint=option) from None
+
+
+@contextmanager
+def before(outcome: str) -> Iterator[None]:
+    """Whatever comes before a verb does something: where that is refused or interrupted, it is said what was not done.
+
+    Args:
+        outcome: what was left undone, as "nothing was written".
+
+    Raises:
+        StackError: what was raised, with these words.
+        KeyboardInterrupt: the same.
+    """
+    try:
+        with interrupts.told(outcome):
+            yield
+    except StackError as error:
+        raise with_outcome(error, outcome) from None

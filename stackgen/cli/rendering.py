@@ -11,7 +11,7 @@ import typer
 
 from stackgen import console
 from stackgen.cli.app import app
-from stackgen.cli.options import DEFAULT_FILE, Groups, OutFolder, named_specs
+from stackgen.cli.options import DEFAULT_FILE, Groups, OutFolder, before, named_specs
 from stackgen.cli.silence import teller
 from stackgen.errors import ExitCode, StackError
 
@@ -64,7 +64,9 @@ def render(
     _refuse_contradictions(
         specs, out, {"--check": check, "--diff": diff, "--stdout": stdout, "--adopt": adopt, "--force": force}, only
     )
-    stacks = verbs.open_stacks(specs, out, groups=group or ())
+    only_looks = stdout or adopt or check or diff
+    with before("" if only_looks else "nothing was written"):
+        stacks = verbs.open_stacks(specs, out, groups=group or ())
     _refuse_one_folder_for_two(stacks)
     if stdout:
         console.data(verbs.text_of_file(stacks[0], only))
@@ -73,7 +75,9 @@ def render(
     elif check or diff:
         _compare(stacks, gate=check)
     else:
-        for stack, rendered in zip(stacks, verbs.render_stacks(stacks, force=force), strict=True):
+        with before("nothing was written"):
+            done = verbs.render_stacks(stacks, force=force)
+        for stack, rendered in zip(stacks, done, strict=True):
             if len(stacks) > 1:
                 console.say(f"{stack.plan.name}:")
             tell_rendered(rendered, stack)
@@ -131,7 +135,6 @@ def _compare(stacks: Sequence[Stack], *, gate: bool) -> None:
 
 
 def _tell_differences(stack: Stack, found: Sequence[Difference], *, several: bool) -> None:
-
     name = f"{stack.plan.name}: " if several else ""
     tell_interrupted(stack.out)
     if not found:

@@ -11,8 +11,9 @@ import typer
 from stackgen import console
 from stackgen.cli import completion
 from stackgen.cli.app import app
-from stackgen.cli.options import DEFAULT_FILE, AsJson, BesideSpec, Simulate
+from stackgen.cli.options import DEFAULT_FILE, AsJson, BesideSpec, Simulate, before
 from stackgen.cli.rendering import tell_interrupted
+from stackgen.documents import document
 from stackgen.errors import DockerError, ExitCode, StackError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def show(
     tell_interrupted(stack.out)
     found = verbs.secrets_of(stack, os.environ)
     if as_json:
-        console.data_json({"version": 1, "stack": stack.plan.name, **found.as_json()})
+        console.data_json(document("secrets list", {"stack": stack.plan.name, **found.as_json()}))
     else:
         header = ("name", "kind", "state", "guards", "read by", "purpose")
         rows = [
@@ -103,7 +104,8 @@ def keep(
     """
     from stackgen import verbs
 
-    stack = verbs.open_stack(file, simulate=simulate)
+    with before("nothing was kept"):
+        stack = verbs.open_stack(file, simulate=simulate)
     verbs.secret_named(stack.plan, name)  # before somebody types a value for it
     tell_interrupted(stack.out)
     if verbs.keep_secret(stack, name, _value(name)):
@@ -138,7 +140,8 @@ def rotate(
     """
     from stackgen import verbs
 
-    stack = verbs.open_stack(file, simulate=simulate)
+    with before("nothing was rotated"):
+        stack = verbs.open_stack(file, simulate=simulate)
     verbs.refuse_rotation(stack, names, os.environ)
     docker = _engine(stack)
     running = docker is not None and any(state.status == "running" for state in docker.containers(stack.plan.name))
@@ -215,5 +218,5 @@ def _tell(found: Secrets, stack: Stack) -> None:
         console.say(f"nothing in this stack reads {', '.join(found.strangers)}, which .stackgen/secrets.env has too")
     if found.unfinished:
         console.warn(
-            f"the rotation of {', '.join(found.unfinished)} was interrupted; `{stack.plan.verb('up')}` finishes it"
+            f"not everybody knows the new {', '.join(found.unfinished)} yet; `{stack.plan.verb('up')}` finishes it"
         )

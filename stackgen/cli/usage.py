@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 from typing import Any
 
+from stackgen.cli.app import Program, verbs_with
 from stackgen.errors import StackError
+from stackgen.facts.foreign_verbs import foreign_verbs
+
+_LIKE = 0.8
 
 _SENTENCES = (
     (r"No such command '(?P<it>.*?)'\.?( Did you mean (?P<near>.*)\?)?", "there is no verb `{it}`"),
@@ -45,10 +50,27 @@ def error_of(wrong: Any, words: Sequence[str]) -> StackError:
         found = re.fullmatch(pattern, sentence, re.DOTALL)
         if found:
             parts = {name: text or "" for name, text in found.groupdict().items()}
-            near = parts.get("near", "").replace("'", "").split(", ")
-            hint = f"did you mean {_listed(near)}?" if any(near) else help_of
+            is_unknown = "near" in parts
+            hint = (is_unknown and _hint(parts["it"], parts["near"], getattr(context, "command", None))) or help_of
             return StackError(ours.format(it=parts.get("it"), why=_reason(parts.get("why", ""))), hint=hint)
     return StackError(sentence.rstrip("."), hint=help_of)
+
+
+def _hint(word: str, near: str, command: Any) -> str:
+    """What somebody may have meant; empty where nobody knows."""
+    is_option = word.startswith("-")
+    if not is_option and isinstance(command, Program) and word in foreign_verbs():
+        return foreign_verbs()[word]
+    names = [name for name in near.replace("'", "").split(", ") if name and (not is_option or _is_like(word, name))]
+    if names:
+        return f"did you mean {' or '.join(f'`{name}`' for name in names)}?"
+    verbs = verbs_with(word) if word.startswith("--") else []
+    return f"`{word}` is an option of {', '.join(verbs)}" if verbs else ""
+
+
+def _is_like(word: str, name: str) -> bool:
+    """Whether one is a misspelling of the other; typer is content with less."""
+    return SequenceMatcher(None, word, name).ratio() >= _LIKE
 
 
 def _reason(text: str) -> str:
@@ -57,7 +79,3 @@ def _reason(text: str) -> str:
         if re.fullmatch(pattern, text, re.DOTALL):
             return re.sub(pattern, ours, text, flags=re.DOTALL).replace("'", "")
     return text
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " or ".join(f"`{name}`" for name in names)

@@ -23,11 +23,11 @@ def _choose(context: typer.Context, wanted: bool, volume: console.Volume) -> Non
     console.speak(volume)
 
 
-def _quiet(context: typer.Context, value: bool) -> None:  # noqa: FBT001
+def _quiet(context: typer.Context, value: bool) -> None:  # noqa: FBT001 - typer's form of a callback
     _choose(context, value, console.Volume.quiet)
 
 
-def _verbose(context: typer.Context, value: bool) -> None:  # noqa: FBT001
+def _verbose(context: typer.Context, value: bool) -> None:  # noqa: FBT001 - typer's form of a callback
     _choose(context, value, console.Volume.verbose)
 
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from itertools import cycle
 from pathlib import Path
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from stackgen.runtime import Progress
 
 __all__ = [
-    "Board", "ReaderGoneError", "Volume", "bug", "called", "confirmed", "data", "data_json", "detail", "diff", "failure",
-    "help_width", "interrupted", "log_printer",
-    "patience", "progress", "say", "speak", "table", "talk_help", "text", "volume", "warn",
+    "Board", "ReaderGoneError", "Volume", "asked", "bug", "called", "confirmed", "data", "data_json", "detail", "diff", "failure",
+    "hears", "help_width", "interrupted", "log_printer",
+    "patience", "progress", "say", "say_folded", "speak", "table", "talk_help", "text", "volume", "warn",
 ]  # fmt: skip
 
 _SERVICE_COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "bright_cyan", "bright_yellow", "bright_magenta")
@@ -68,6 +68,12 @@ def say(text: str, style: str = "") -> None:
     """A line for the person who waits (stderr); not with --quiet."""
     if volume() > Volume.quiet:
         _talk((text, STYLES.get(style, "")))
+
+
+def say_folded(text: str, style: str = "") -> None:
+    """As `say`; what is wider than the terminal goes on below its column."""
+    for piece in folded(called.as_called(text), width_of(sys.stderr)):
+        say(piece, style)
 
 
 def detail(text: str) -> None:
@@ -183,7 +189,7 @@ def progress(services: Sequence[str]) -> Iterator[Callable[[Progress], None]]:
         yield lambda step: _say_news(line_of(step, width))
         return
     from rich.console import Console  # noqa: PLC0415 - only a board on a terminal needs it
-    from rich.live import Live  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415 - likewise
 
     board = Board(services)
     screen = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -201,7 +207,7 @@ def failure(error: StackError) -> None:
         for problem in error.problems:
             _labelled("error", f"{problem.place}: {problem.message}")
             _hint(problem.hint)
-        _talk((f"{error.message}; nothing was written", ""))
+        _talk((error.message, ""))
         return
     _labelled("error", f"{error.where}: {error.message}" if error.where else error.message)
     _hint(error.hint)
@@ -211,6 +217,11 @@ def confirmed(question: str) -> bool:
     """Ask on the terminal; only a written yes counts."""
     _write(sys.stderr, f"{question} [y/N] ")
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def hears() -> bool:
+    """Whether somebody sits there: a terminal asks and answers. A stream that is closed is None."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
 def asked(question: str, default: str) -> str:
@@ -227,8 +238,9 @@ def asked(question: str, default: str) -> str:
 
 
 def interrupted(text: str = "") -> None:
-    """After Ctrl-C."""
-    _talk((f"\ninterrupted{f': {text}' if text else ''}", ""))
+    """After Ctrl-C; where the terminal is gone, nobody is there to be told."""
+    with suppress(ReaderGoneError, StackError):
+        _talk((f"\ninterrupted{f': {text}' if text else ''}", ""))
 
 
 def bug(error: BaseException, report: Path | None, text: str = "") -> None:

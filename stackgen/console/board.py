@@ -32,7 +32,7 @@ class Board:
     def table(self) -> Table:
         """The rows as they stand; the detail is cut to what the terminal has."""
         from rich.table import Column, Table  # noqa: PLC0415 - only a board on a terminal needs it
-        from rich.text import Text  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415 - likewise
 
         table = Table(
             Column("service", no_wrap=True),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import textwrap
 from collections.abc import Sequence
 from typing import IO
 
+_USUAL_COLUMNS = 80
+"""Of a terminal that does not know its own, as one over a serial line."""
 STYLES = {
     "error": "bold red",
     "hint": "cyan",
@@ -65,7 +66,11 @@ def painted(parts: Sequence[tuple[str, str]], stream: IO[str]) -> str:
 
 def width_of(stream: IO[str]) -> int | None:
     """Columns of a terminal; None for a file or a pipe, where a line is as long as it is."""
-    return shutil.get_terminal_size().columns if stream.isatty() else None
+    if not stream.isatty():
+        return None
+    said = os.environ.get("COLUMNS", "")
+    columns = int(said) if said.isdecimal() else os.get_terminal_size(stream.fileno()).columns
+    return columns or _USUAL_COLUMNS
 
 
 def folded(line: str, width: int | None) -> list[str]:

@@ -14,12 +14,14 @@ from stackgen.facts import Card
 from stackgen.facts.proposals import reported_names
 from stackgen.machine import FoundCard
 from stackgen.sources import card_of, describe, kinds_of, nearest
-from stackgen.spec import CardEntry
+from stackgen.spec.facts_file import CardEntry
 
 NO_CARDS = "none"
 _HINT = "write NUMBERxKIND, as --gpus 2xrtx-4090 or --gpus 8xh100-80gb,1xl4; --gpus none for no card"
 _ALIKE = 0.08
 """Part by which memory may differ from that of the catalogue: drivers, ECC on or off."""
+_MUCH_GIB = 0.5
+"""Of a card, held by others; the screen of a desktop holds less."""
 _MAKERS = re.compile(r"^(nvidia|amd)\s+", re.IGNORECASE)
 _PROFILE_OF_SLICE = re.compile(r"\b(\d+g\.\d+gb)\b")
 _NOT_IN_AN_ID = re.compile(r"[^a-z0-9.]+")
@@ -38,7 +40,7 @@ def described(text: str, known: Mapping[str, Card]) -> Inventory:
     """
     if text.strip() == NO_CARDS:
         return Inventory(cards=())
-    parts = (part.strip() for part in text.split(","))
+    parts = (part.strip().lower() for part in text.split(","))
     try:
         kinds = kinds_of(",".join(f"1x{part}" if part in known else part for part in parts))
     except StackError as error:
@@ -80,13 +82,14 @@ def identified(found: Sequence[FoundCard], known: Mapping[str, Card]) -> Invento
         if kind is None and one.memory_mib and not one.slice_of:
             identifier, entry = _declared(one, known.values())
             if identifier not in new:
-                notes.append(f"no card of the catalogue is {one.shown}: {_as_told(identifier)}")
+                notes.append(f"no card of the catalogue is {one.shown}: {_as_told(identifier, entry)}")
             new[identifier] = entry
             kind = card_of(identifier, CardEntry.model_validate(entry))
         if kind is None:
             notes.append(f"{one.shown} is left out: nobody knows its memory; declare it in {facts.FACTS_FOLDER}/")
             continue
         cards.append(_draft(f"g{len(cards)}", kind, one))
+        notes += _held(cards[-1], one)
     if len(cards) == 1 and not cards[0].uuid and cards[0].index == 0:
         cards = [replace(cards[0], index=None)]
     return Inventory(cards=tuple(cards), new=new, notes=tuple(notes))
@@ -97,8 +100,21 @@ def facts_path(identifier: str) -> str:
     return facts.file_of(identifier)
 
 
-def _as_told(identifier: str) -> str:
-    return f"{facts_path(identifier)} keeps what its driver says, and the plan reckons with that"
+def _as_told(identifier: str, entry: Mapping[str, Any]) -> str:
+    estimate = f"an estimate of {entry['visible_gib']:.4g} GiB for programs"
+    return f"{facts_path(identifier)} keeps what its driver says with {estimate}, and the plan reckons with that"
+
+
+def _held(card: DraftCard, one: FoundCard) -> Iterator[str]:
+    """What other programs hold of a card now, where that is more than a screen takes."""
+    if one.free_mib is None or card.card.unified:
+        return
+    held_gib = card.card.visible_gib - one.free_mib / 1024
+    if held_gib >= _MUCH_GIB:
+        yield (
+            f"programs that run now hold {held_gib:.1f} GiB of {card.id}, {card.card.name}; the plan takes the card as if it "
+            "were empty: end them before `stackgen up` (`nvidia-smi` or `rocm-smi` names them)"
+        )
 
 
 def _draft(identifier: str, kind: Card, one: FoundCard) -> DraftCard:
@@ -139,8 +155,8 @@ def _memory_mib(card: Card) -> float:
 
 
 def _declared(one: FoundCard, known: Iterable[Card]) -> tuple[str, dict[str, Any]]:
-    """An id and a facts entry for a card that nobody knows; its memory is guessed low."""
-    share = min(_shares(known))
+    """An id and a facts entry for a card that nobody knows; its memory is guessed low, from cards that are like it."""
+    share, of_whom = _share(one, tuple(card for card in known if card.nvidia_smi_mib and card.vendor == "nvidia"))
     memory_gib = one.memory_mib / 1024
     words = _NOT_IN_AN_ID.sub("-", _plain(one.name).removeprefix("geforce ")).strip("-.")
     ending = f"-{memory_gib:.0f}gb"
@@ -151,15 +167,24 @@ def _declared(one: FoundCard, known: Iterable[Card]) -> tuple[str, dict[str, Any
     if one.compute_capability is not None:
         entry["compute_capability"] = one.compute_capability
     entry["nvidia_smi_mib"] = one.memory_mib
-    entry["source"] = f"its driver; visible estimate: {share:.3f} of its memory, the least that a known card shows"
+    entry["source"] = f"its driver; visible estimate: {share:.3f} of its memory, {of_whom}"
     return identifier, entry
 
 
-def _shares(known: Iterable[Card]) -> Iterator[float]:
-    """Which part of what nvidia-smi shows each card has for programs."""
-    for card in known:
-        if card.nvidia_smi_mib:
-            yield card.visible_gib * 1024 / card.nvidia_smi_mib
+def _share(one: FoundCard, known: Sequence[Card]) -> tuple[float, str]:
+    """Which part of its memory a card has for programs, and after whom: the least of the cards that are most like it."""
+    words = _words(one.name)
+    alike = [card for card in known if _is_alike(one, card)]
+    named = [card for card in alike if _words(card.name) <= words]
+    shares = {card.visible_gib * 1024 / (card.nvidia_smi_mib or 0): card.name for card in named or alike or known}
+    share = min(shares)
+    if named:
+        return share, f"as {shares[share]} of that memory shows"
+    return share, f"the least that a known card {'of about that memory ' if alike else ''}shows: {shares[share]}"
+
+
+def _words(name: str) -> set[str]:
+    return set(re.findall(r"[a-z0-9]+", _plain(name)))
 
 
 def _plain(name: str) -> str:

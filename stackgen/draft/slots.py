@@ -20,32 +20,54 @@ from stackgen.facts.proposals import (
     usual_id,
     usual_modalities,
 )
-from stackgen.sources import describe, nearest
+from stackgen.sources import Document, describe, findings, nearest
+from stackgen.spec.words import Identifier, Source, Strict
 
 _CHAT, _VISION = "chat", "vision"
 _WRITABLE = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_GGUF = re.compile("gguf", re.IGNORECASE)
+_HUB_OF_OLLAMA = ("hf.co/", "huggingface.co/")
+"""Before the name of a repository of the hub that Ollama is to fetch from there."""
 _NAMED_FORM = "write NAME=SOURCE, as --model chat=Qwen/Qwen3-8B"
+
+
+class _Named(Strict):
+    """What a spec takes as the id of a model and as its source."""
+
+    id: Identifier
+    source: Source
 
 
 def named_model(text: str) -> tuple[str, str]:
     """The id and the source of `chat=Qwen/Qwen3-8B`.
 
     Raises:
-        StackError: it has another form.
+        StackError: it has another form, or no spec takes the id or the source.
     """
     identifier, sign, source = text.partition("=")
     if not (identifier and sign and source):
         raise StackError(f"{describe(text)} names no model", hint=_NAMED_FORM)
+    if source.startswith((".", "~")):
+        raise StackError(
+            f"{describe(source)} is no whole path", hint="write it from `/` on, as --model chat=/models/NAME"
+        )
+    if _GGUF.search(source) and not source.startswith(("/", *_HUB_OF_OLLAMA)):
+        hint = f"Ollama serves them: --model {identifier}={_HUB_OF_OLLAMA[0]}{source}"
+        raise StackError(f"{describe(source)} holds files for llama.cpp", hint=hint)
+    command_line = Document("", {}, {}, {})
+    _, problems = findings(_Named, {"id": identifier, "source": source}, (), command_line.place)
+    if problems:
+        raise StackError(problems[0].message, hint=problems[0].hint)
     return identifier, source
 
 
 def asked_modalities(text: str) -> tuple[str, ...]:
-    """The modalities of `chat,embedding`, each once.
+    """The modalities of `chat,embedding`, or of `Chat embedding`, each once.
 
     Raises:
         StackError: one is not known, or there is none.
     """
-    asked = tuple(dict.fromkeys(word for part in text.split(",") if (word := part.strip())))
+    asked = tuple(dict.fromkeys(re.findall(r"[^\s,]+", text.lower())))
     for word in asked:
         if word not in modalities():
             hint = f"{nearest(word, modalities())}; a model for anything else is named: --model NAME=SOURCE"
@@ -121,11 +143,12 @@ def _named_slot(identifier: str, source: str, known: Mapping[str, ModelFacts], *
     facts = known.get(source)
     modality = modality_of_kind(facts.kind) if facts else _modality_of_id(identifier)
     engine = "ollama" if _is_ollamas(source) else usual_engine(modality)
+    folder = {"mounts": {source: source}} if source.startswith("/") else {}
     offer = Proposal(
         source=source,
         engine=engine,
         name=_public_name(source) or identifier,
-        settings=named_settings(engine),
+        settings=tuple({**folder, **settings} for settings in named_settings(engine)),
         why="",
         modalities=(_CHAT, _VISION) if modality == _VISION else (modality,),
         tools=bool(facts and facts.tool_parser and engine == usual_engine(_CHAT)),
@@ -142,7 +165,7 @@ def _modality_of_id(identifier: str) -> str:
 
 
 def _is_ollamas(source: str) -> bool:
-    return not source.startswith("/") and ("/" not in source or ":" in source)
+    return source.startswith(_HUB_OF_OLLAMA) or (not source.startswith("/") and ("/" not in source or ":" in source))
 
 
 def _public_name(source: str) -> str:

@@ -17,6 +17,7 @@ _HEAD = (
 _FIRST_TIME = {
     "source": "weights; `stackgen facts show` lists what is known",
     "public_names": "what clients write as `model`",
+    "mounts": "path in the container: path of the host; leave it out where the image holds the weights",
     "context": "longest request plus answer, in tokens",
     "concurrency": "requests that are answered at the same time",
     "replicas": "equal servers behind the same name, each on cards of its own",

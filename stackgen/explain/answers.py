@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from stackgen.explain.rendered import Entry, in_line
@@ -11,6 +11,7 @@ from stackgen.sources import printable
 
 _WIDTH = 11
 _MOST_BECOMES = 12
+_MOST_NAMES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class Answer:
 
     path: str
     kind: str
-    """spec, profile, planner, default, unsaid, service, rendered."""
+    """spec, profile, facts, planner, default, unsaid, service, rendered."""
     value: Any = None
     has_value: bool = True
     said_by: str = ""
@@ -56,7 +57,8 @@ class Answer:
         Args:
             folder: where the rendered files are, as it is shown; ends in a slash or is empty.
         """
-        shown = in_line(self.value) if self.has_value and not self.parts else ""
+        told_by_parts = self.parts and isinstance(self.value, Mapping)
+        shown = in_line(self.value) if self.has_value and not told_by_parts else ""
         yield printable(f"{self.path} = {shown}" if shown else self.path)
         yield from rows("means", [self.meaning])
         yield from rows("said by", [self.said_by])
@@ -104,3 +106,10 @@ def rows(label: str, texts: Iterable[str]) -> Iterator[str]:
     for text in texts:
         if text:
             yield printable(f"  {label:<{_WIDTH}}{text}")
+
+
+def some(names: Iterable[str]) -> str:
+    """Names in a sentence; of many the first ones and how many more there are."""
+    known = list(names)
+    shown = ", ".join(known[:_MOST_NAMES])
+    return shown if len(known) <= _MOST_NAMES else f"{shown} and {len(known) - _MOST_NAMES} more"

@@ -20,6 +20,7 @@ from stackgen.records import dataclass
 from stackgen.render import COMPOSE_FILE, File
 from stackgen.sources import Layer, Loaded, Origin, Path, describe, nearest, value_at
 
+_SERVICES = "services"
 _KINDS = {Layer.DEFAULT: "profile", Layer.PROFILE: "profile", Layer.SPEC: "spec"}
 
 
@@ -38,7 +39,7 @@ class Asked:
     def index(self) -> Index:
         """Every entry of the rendered files; none without a plan."""
         if self.plan is None:
-            return Index((), {})
+            return Index({}, self.mask)
         return index(self.plan, self.loaded.merged, self.files, self.spec_folder, self.mask)
 
     def about(self, path: Path) -> Answer:
@@ -50,7 +51,10 @@ class Asked:
         found, typed = resolved(self.loaded.merged.data, path)
         if found and typed in self.loaded.merged.origins:
             return self._said(typed)
-        answer = self._decided(path) or self._unsaid(path) or self._rendered(path)
+        if path == (_SERVICES,):  # those of the stack are asked for, where the spec says none of its own
+            answer = self._rendered(path) or self._unsaid(path)
+        else:
+            answer = self._decided(path) or self._unsaid(path) or self._rendered(path)
         if answer is None:
             raise self._unknown(path)
         return answer
@@ -59,7 +63,7 @@ class Asked:
         merged = self.loaded.merged
         value = value_at(merged.data, path)
         origin = merged.origins[path]
-        key = key_at(merged.data, path)
+        key = key_at(merged.data, path[:-1] if isinstance(path[-1], int) else path)
         is_map = isinstance(value, dict) and bool(value)
         return Answer(
             path=dotted(path),
@@ -69,9 +73,16 @@ class Asked:
             meaning=key.meaning if key else "",
             beats=tuple(self._beats(path)),
             sums=tuple(sums(self.plan, path)) if self.plan else (),
-            becomes=() if is_map and len(path) < 3 else tuple(self.index.behind(path)),  # noqa: PLR2004 - an entry
+            becomes=() if is_map and len(path) < 3 else tuple(self._becomes(path, value)),  # noqa: PLR2004 - an entry
             parts=tuple(self._parts(value, path)) if is_map else (),
         )
+
+    def _becomes(self, path: Path, value: Any) -> list[Entry]:
+        """Lines of the rendered files; of an item of a list those of the list that say it."""
+        found = self.index.behind(path)
+        if found or not isinstance(path[-1], int):
+            return found
+        return [entry for entry in self.index.behind(path[:-1]) if entry.value == value]
 
     def _beats(self, path: Path) -> Iterator[Beaten]:
         """What a value took the place of, and what would count if nobody said it."""
@@ -152,14 +163,22 @@ class Asked:
         for file in (COMPOSE_FILE, GATEWAY_FILE):
             document = self.index.documents.get(file)
             found, typed = resolved(document.data, path) if document else (False, path)
-            if not found or document is None or not path:
-                continue
-            service = self._service(typed) if file == COMPOSE_FILE else None
-            if service:
-                return self._of_service(service, typed)
-            entries = self.index.at(file, typed)
-            return of_entries(dotted(typed), entries)
+            if found and path:
+                return self.rendered(file, typed)
         return None
+
+    def rendered(self, file: str, path: Path) -> Answer:
+        """The answer about a path of a rendered file that is there; of a service what it is made of."""
+        service = self._service(path) if file == COMPOSE_FILE else None
+        if service:
+            return self._of_service(service, path)
+        if file == COMPOSE_FILE and path == (_SERVICES,) and self.plan:
+            parts = (
+                Part(path=dotted((*path, one.name)), value=one.image.reference, said_by=self.mask.text(one.why))
+                for one in self.plan.services
+            )
+            return Answer(path=_SERVICES, kind="rendered", has_value=False, parts=tuple(parts))
+        return of_entries(dotted(path), self.index.at(file, path))
 
     def _service(self, path: Path) -> Service | None:
         if self.plan is None or path[0] != "services" or len(path) != 2:  # noqa: PLR2004 - services and its name

@@ -68,7 +68,7 @@ def as_json(asked: Asked) -> dict[str, Any]:
         {"path": list(path), "value": line.value, "origin": line.note or None, "said": line.said}
         for path, line in _flat(tree(asked), ())
     ]
-    return {"version": 1, "file": asked.loaded.file, "name": asked.loaded.merged.data.get("name"), "values": values}
+    return {"file": asked.loaded.file, "name": asked.loaded.merged.data.get("name"), "values": values}
 
 
 def _profiles(asked: Asked) -> Line:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
+from stackgen.errors import Place
 from stackgen.explain.reasons import GATEWAY_FILE, Reason, Reasons
 from stackgen.facts.explaining import rendered_key
 from stackgen.masking import Mask
 from stackgen.plan import Plan
 from stackgen.records import dataclass
 from stackgen.render import COMPOSE_FILE, File
-from stackgen.render import compose as compose_dialect
-from stackgen.render import litellm as gateway_dialect
-from stackgen.render.yaml import Note
-from stackgen.sources import Path, value_at
-from stackgen.sources.document import Document, parsed
+from stackgen.render.compose import compose_file
+from stackgen.render.litellm import gateway_file
+from stackgen.render.yaml import Note, Written, plain
+from stackgen.sources import Document, Path, value_at
 from stackgen.sources.layers import Merged
 
 _NEEDS_QUOTES = re.compile(r"[.\"'=]")
@@ -45,23 +46,71 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class _Dialect:
+    """A file that is YAML, as it is rendered, and what knows who is behind its entries."""
+
+    document: Document
+    data: Mapping[str, Any]
+    """With its notes."""
+    reason_of: Callable[[Path], Reason]
+
+
+@dataclass(frozen=True)
 class Index:
-    """Every entry of the files that are YAML, in their order."""
+    """Every entry of the files that are YAML, in their order. What nobody asks for is not looked at."""
 
-    entries: tuple[Entry, ...]
-    documents: Mapping[str, Document]
+    dialects: Mapping[str, _Dialect]
+    mask: Mask
 
-    def behind(self, path: Path) -> list[Entry]:
-        """The entries that a path of the spec, or what stands below it, becomes."""
+    @cached_property
+    def documents(self) -> Mapping[str, Document]:
+        """The files by their names."""
+        return {file: dialect.document for file, dialect in self.dialects.items()}
+
+    @property
+    def entries(self) -> Iterator[Entry]:
+        """All of them."""
+        for file in self.dialects:
+            yield from self.at(file, ())
+
+    def behind(self, *paths: Path) -> list[Entry]:
+        """The entries that paths of the spec, or what stands below them, become."""
+        wanted, lengths = frozenset(paths), {len(path) for path in paths}
         return [
-            entry
-            for entry in self.entries
-            if not entry.reason.inherited and any(said[: len(path)] == path for said in entry.reason.said)
+            self._entry(file, at, value, reason)
+            for file, at, value, reason in self._reasons
+            if not reason.inherited and any(said[:length] in wanted for said in reason.said for length in lengths)
         ]
 
     def at(self, file: str, path: Path) -> list[Entry]:
         """The entries at a path of a file and below it."""
-        return [entry for entry in self.entries if entry.file == file and entry.path[: len(path)] == path]
+        dialect = self.dialects.get(file)
+        if dialect is None or (path and path not in dialect.document.keys):
+            return []
+        below = _leaves(value_at(dialect.document.data, path), path)
+        return [self._entry(file, at, value, dialect.reason_of(at)) for at, value in below]
+
+    @cached_property
+    def _reasons(self) -> list[tuple[str, Path, Any, Reason]]:
+        return [
+            (file, path, value, dialect.reason_of(path))
+            for file, dialect in self.dialects.items()
+            for path, value in _leaves(dialect.document.data)
+        ]
+
+    def _entry(self, file: str, path: Path, value: Any, reason: Reason) -> Entry:
+        dialect, mask = self.dialects[file], self.mask
+        rule = rendered_key(file, path)
+        return Entry(
+            file=file,
+            path=path,
+            line=dialect.document.place(path).line,
+            value=mask.rendered(value, path),
+            shown=mask.text(shown(file, dialect.document.data, path, mask)),
+            reason=reason,
+            why=mask.text(reason.why or ("" if reason.said else _comment(dialect.data, path))),
+            rule=rule.says if rule else "",
+        )
 
 
 def index(plan: Plan, merged: Merged, files: Sequence[File], spec_folder: str, mask: Mask) -> Index:
@@ -76,34 +125,15 @@ def index(plan: Plan, merged: Merged, files: Sequence[File], spec_folder: str, m
     """
     digests = {file.path: file.digest for file in files}
     reasons = Reasons(plan, merged)
-    noted = {
-        COMPOSE_FILE: (compose_dialect.document(plan, digests, spec_folder), reasons.in_compose),
-        GATEWAY_FILE: (gateway_dialect.document(plan), reasons.in_gateway),
-    }
-    entries: list[Entry] = []
-    documents = {}
-    for file in files:
-        if file.path not in noted:
-            continue
-        tree, reason_of = noted[file.path]
-        document, _ = parsed(file.text, file.path)
-        documents[file.path] = document
-        for path, value in _leaves(document.data):
-            reason = reason_of(path)
-            rule = rendered_key(file.path, path)
-            entries.append(
-                Entry(
-                    file=file.path,
-                    path=path,
-                    line=document.place(path).line,
-                    value=mask.rendered(value, path),
-                    shown=mask.text(shown(file.path, document.data, path, mask)),
-                    reason=reason,
-                    why=mask.text(reason.why or ("" if reason.said else _comment(tree, path))),
-                    rule=rule.says if rule else "",
-                )
-            )
-    return Index(tuple(entries), documents)
+    made = {COMPOSE_FILE: _dialect(COMPOSE_FILE, compose_file(plan, digests, spec_folder), reasons.in_compose)}
+    if GATEWAY_FILE in digests:
+        made[GATEWAY_FILE] = _dialect(GATEWAY_FILE, gateway_file(plan), reasons.in_gateway)
+    return Index(made, mask)
+
+
+def _dialect(file: str, made: Written, reason_of: Callable[[Path], Reason]) -> _Dialect:
+    places = {path: Place(file, line, 1) for path, line in made.lines.items()}
+    return _Dialect(Document(file, plain(made.data), places, places), made.data, reason_of)
 
 
 def shown(file: str, data: Mapping[str, Any], path: Path, mask: Mask) -> str:

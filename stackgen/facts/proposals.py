@@ -101,6 +101,11 @@ def usual_profiles(accelerator: str, *, together: bool) -> tuple[str, ...]:
     return tuple(known.get("together" if together else "alone", ()))
 
 
+def warning_of_cards_on_wsl() -> str:
+    """What holds of several NVIDIA cards on Windows Subsystem for Linux."""
+    return str(document(_FILE)["several_cards_on_wsl"]["warning"])
+
+
 @cache
 def reported_names() -> tuple[ReportedName, ...]:
     """What drivers call the cards of the catalogue."""

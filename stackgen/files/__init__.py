@@ -8,8 +8,8 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from stackgen import trace
-from stackgen.aside import ASIDE
+from stackgen import interrupts, trace
+from stackgen.aside import ASIDE, OLD
 from stackgen.errors import DriftError, StackError
 from stackgen.files import journal
 from stackgen.files.disk import (
@@ -24,13 +24,14 @@ from stackgen.files.disk import (
 )
 from stackgen.files.journal import JOURNAL, MANIFEST
 from stackgen.files.together import put_together
+from stackgen.files.turn import steadily, turn
 from stackgen.records import dataclass
 from stackgen.render import ENV_FILE, File
 
 __all__ = [
-    "ASIDE", "DROP_A_SIMULATION", "JOURNAL", "MANIFEST", "Difference", "Written", "differences", "digest", "hand_edits",
+    "ASIDE", "DROP_A_SIMULATION", "JOURNAL", "MANIFEST", "OLD", "Difference", "Written", "differences", "digest", "hand_edits",
     "is_interrupted", "make_room", "put", "put_together", "read_manifest", "recover", "refuse", "remedy", "require_untouched",
-    "text_of", "write",
+    "steadily", "text_of", "turn", "write",
 ]  # fmt: skip
 
 DROP_A_SIMULATION = "`stackgen down --simulate --volumes` drops it with the simulation"
@@ -88,7 +89,7 @@ def write(
         if text_of(folder / ENV_FILE) != env or is_open(folder / ENV_FILE):
             texts[ENV_FILE] = env
         record = {"stack": stack, "files": {path: digest(text) for path, text in sorted(wanted.items())}}
-        if texts or stale or record["files"] != manifest or _stack_of(folder) != stack:
+        if texts or record["files"] != manifest or _stack_of(folder) != stack:
             journal.commit(folder, texts, stale, record)
     return Written(changed, tuple(sorted(set(wanted) - set(changed))), stale, ENV_FILE in texts)
 
@@ -154,8 +155,12 @@ def hand_edits(folder: Path) -> list[str]:
 
 
 def is_interrupted(folder: Path) -> bool:
-    """Whether a write began to move files and did not end; the next verb finishes it."""
-    return journal.read_journal(folder) is not None
+    """Whether a write began to move files and did not end; the next verb finishes it. One that is at work is waited for."""
+
+    def look() -> bool:
+        return journal.read_journal(folder) is not None
+
+    return look() and steadily(folder, look)
 
 
 def recover(folder: Path, *, force: bool = False) -> bool:
@@ -172,7 +177,7 @@ def recover(folder: Path, *, force: bool = False) -> bool:
         DriftError: somebody edited a file meanwhile, or another version wrote the journal.
         StackError: a file cannot be moved.
     """
-    with translated(folder):
+    with translated(folder), interrupts.whole():
         return journal.recover(folder, force=force)
 
 
@@ -193,7 +198,7 @@ def require_untouched(folder: Path, *, simulated: bool = False) -> None:
     Raises:
         DriftError: names the files.
     """
-    edited = hand_edits(folder)
+    edited = steadily(folder, lambda: hand_edits(folder))
     if edited:
         message = f"edited by hand since stackgen wrote them: {', '.join(edited)}"
         raise DriftError(message, where=str(folder), hint=remedy(simulated=simulated))
@@ -229,6 +234,10 @@ def _refuse_foreign(folder: Path, stack: str) -> None:
 
 def _refuse_what_is_in_the_way(folder: Path, paths: Iterable[str]) -> None:
     """A folder where a file should be, a file or a link where a folder should be: told before anything is written."""
+    if folder.is_symlink() and not folder.exists():
+        message = f"the files cannot be written: it is a link to {os.path.realpath(folder)}, which is not there"
+        hint = "mount what it leads to; or put a folder in the place of the link"
+        raise StackError(message, where=str(folder), hint=hint)
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     for path in paths:
@@ -239,7 +248,7 @@ def _refuse_what_is_in_the_way(folder: Path, paths: Iterable[str]) -> None:
                 raise StackError("a symbolic link leads files out of the output folder", where=str(above), hint=hint)
             if above.exists() and not above.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(above))
-        for target in (folder / path, folder / f"{path}{ASIDE}"):
+        for target in (folder / path, folder / f"{path}{ASIDE}", folder / f"{path}{OLD}"):
             if target.is_dir() and not target.is_symlink():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
 

@@ -6,16 +6,22 @@ import errno
 import hashlib
 import json
 import os
+import re
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from stackgen import aside
+from stackgen import aside as asides
+from stackgen import interrupts
 from stackgen.aside import ASIDE
 from stackgen.facts.refusals import refused
+from stackgen.turns import turn_in_folder
 
 PUBLIC, PRIVATE = 0o644, 0o600
+_OCTAL = re.compile(rb"\\([0-7]{3})")
+"""How the kernel spells blanks in the paths of mounts."""
 
 
 def make_room(path: Path) -> None:
@@ -43,7 +49,13 @@ def put(path: Path, text: str) -> None:
         if path.exists() and not path.is_file():
             path.write_text(text, encoding="utf-8")
             return
-        write_aside(path, text, PUBLIC).replace(path)
+        with turn_in_folder(path.parent), interrupts.whole():
+            aside = write_aside(path, text, PUBLIC)
+            try:
+                aside.replace(path)
+            except OSError:
+                aside.unlink()
+                raise
 
 
 def write_aside(target: Path, text: str, mode: int) -> Path:
@@ -53,7 +65,7 @@ def write_aside(target: Path, text: str, mode: int) -> Path:
         OSError: it cannot be written; the error names the file.
     """
     try:
-        return aside.write_aside(target, text, mode)
+        return asides.write_aside(target, text, mode)
     except OSError as error:
         raise _named(error, target) from None
 
@@ -62,13 +74,29 @@ def require_unlocked(path: Path) -> None:
     """Meet a file that the system lets nobody replace or remove before others are moved; that of a link is never touched.
 
     Raises:
-        OSError: it is one.
+        OSError: it is locked, something is mounted on it, or it is somebody else's in a folder like /tmp.
     """
+    if not os.path.lexists(path):
+        return
+    if os.path.join(os.path.realpath(path.parent), path.name) in _mount_points():  # noqa: PTH118 - as the kernel names it
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(path))
+    around, own = path.parent.stat(), os.geteuid()
+    if around.st_mode & stat.S_ISVTX and own not in {0, around.st_uid, path.lstat().st_uid}:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(path))
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK))
     except OSError as error:
         if error.errno in {errno.EPERM, errno.EROFS}:
             raise
+
+
+def _mount_points() -> frozenset[str]:
+    """Where file systems and single files are mounted; empty where the system does not say."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(os.fsdecode(_OCTAL.sub(lambda code: bytes([int(code[1], 8)]), line.split()[4])) for line in lines)
 
 
 def missing_folders(folder: Path, paths: Iterable[str]) -> list[str]:

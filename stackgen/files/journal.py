@@ -1,22 +1,25 @@
 """A write that may be killed at any moment, in steps that the next verb finishes or undoes.
 
 1. The journal names what will stand aside, and the folders that are made for it.
-2. Every new file is written beside its place, the manifest too.
-3. The journal says what moves where and what goes. Until here a write is undone, from here on it is finished: that takes
-   no more room on the disk.
-4. Files move, stale ones go, the manifest moves last; then the journal goes.
+2. Every new file is written beside its place, the manifest too; what was there gets a second name.
+3. The journal says what moves where and what goes. Until here a write is undone, after a kill from here on it is
+   finished: that takes no more room on the disk.
+4. Files move, stale ones go, the manifest moves last; where one cannot, all go back. Then the second names and the
+   journal go.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stackgen import __version__
 from stackgen.aside import ASIDE, make_durable
-from stackgen.errors import DriftError
+from stackgen.errors import DriftError, StackError
+from stackgen.files import before
 from stackgen.files.disk import (
     PRIVATE,
     PUBLIC,
@@ -33,10 +36,8 @@ from stackgen.render import ENV_FILE
 
 MANIFEST = ".stackgen-manifest.json"
 JOURNAL = ".stackgen-journal.json"
-_FORMAT = 2
-"""Of the journal. One without a number is that of a release that did not know what a file was before."""
-_ANYTHING = ""
-"""Stands for a digest that nobody wrote down."""
+_FORMAT = 1
+"""Of the journal. It grows when an older version could no longer finish what a newer one began."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,22 @@ class Journal:
             return found is None
         return path in self.moves and found == self.moves[path].after
 
+    @property
+    def befores(self) -> dict[str, str | None]:
+        """SHA-256 of what each file was that it touches; None where there was none."""
+        return {**{path: move.before for path, move in self.moves.items()}, **self.removals}
+
+    @property
+    def afters(self) -> dict[str, str | None]:
+        """SHA-256 of what each becomes; None where it goes."""
+        return {**{path: move.after for path, move in self.moves.items()}, **dict.fromkeys(self.removals)}
+
 
 def commit(folder: Path, texts: Mapping[str, str], stale: Collection[str], record: Mapping[str, Any]) -> None:
     """Replace files by new ones and remove stale ones: all of them, or none where it cannot be.
 
     Raises:
-        OSError: nothing was changed; or, once all are aside, one could not be moved, and the journal stays.
+        OSError, StackError: nothing was changed; or, where that could not be taken back either, the journal stays.
     """
     above = [path for path in (folder, *folder.parents) if not path.exists()]
     whole = {**texts, MANIFEST: _manifest(record)}
@@ -78,18 +89,18 @@ def commit(folder: Path, texts: Mapping[str, str], stale: Collection[str], recor
         require_unlocked(folder / path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _announce(folder, whole)
+        _announce(folder, whole, stale)
         moves = {path: Move(digest_of(folder / path), digest(text)) for path, text in whole.items()}
         for path, text in whole.items():
             write_aside(folder / path, text, PRIVATE if path == ENV_FILE else PUBLIC)
+        before.hold(folder, (*whole, *stale))
         make_durable({(folder / path).parent for path in whole})
         journal = Journal(moves, {path: digest_of(folder / path) for path in stale}, record)
         _put_journal(folder, _as_json(journal))
-    except OSError:
+    except (OSError, StackError):
         undo(folder)
         drop_empty(above)
         raise
-    make_durable({folder})
     _finish(folder, journal)
 
 
@@ -133,6 +144,7 @@ def undo(folder: Path) -> None:
         aside = folder / f"{path}{ASIDE}"
         if aside.is_file():
             aside.unlink()
+    before.drop(folder, {*asides, *_safe(announced.get("stale"))})
     drop_empty(folder / path for path in _safe(announced.get("folders")))
     if (folder / JOURNAL).is_file():
         (folder / JOURNAL).unlink()
@@ -141,17 +153,13 @@ def undo(folder: Path) -> None:
 def read_journal(folder: Path) -> Journal | None:
     """The journal of a write that began to move files and did not end; None where there is none that could be read."""
     data = json_of(folder / JOURNAL)
-    if not isinstance(data, dict) or "moves" not in data:
+    if not isinstance(data, dict) or not {"format", "moves"} <= set(data):
         return None
-    form = data.get("format", 1)
-    if form not in (1, _FORMAT):
+    if data["format"] != _FORMAT:
         return Journal({}, {}, {}, str(data.get("stackgen") or "of another version"))
-    record, moves = data.get("record"), data["moves"]
+    record, moves, removals = data.get("record"), data["moves"], data.get("removals", {})
     if not isinstance(record, dict) or not isinstance(record.get("files"), dict):
         return None
-    if form == 1 and isinstance(moves, list):
-        moves = {path: {"before": _ANYTHING, "after": record["files"].get(path, _ANYTHING)} for path in moves}
-    removals = data.get("removals", {})
     if (
         not isinstance(moves, dict)
         or not isinstance(removals, dict)
@@ -180,10 +188,10 @@ def _is_move(data: object) -> bool:
     )
 
 
-def _announce(folder: Path, texts: Mapping[str, str]) -> None:
-    folders = missing_folders(folder, texts)
-    announced = {"format": _FORMAT, "stackgen": __version__, "asides": [*texts], "folders": folders}
-    _put_journal(folder, announced)
+def _announce(folder: Path, texts: Collection[str], stale: Collection[str], folders: Sequence[str] = ()) -> None:
+    folders = folders or missing_folders(folder, texts)
+    said = {"asides": [*texts], "stale": [*stale], "folders": [*folders]}
+    _put_journal(folder, {"format": _FORMAT, "stackgen": __version__, **said})
     for path in reversed(folders):
         (folder / path).mkdir(exist_ok=True)
 
@@ -193,22 +201,48 @@ def _put_journal(folder: Path, data: Mapping[str, Any]) -> None:
 
 
 def _finish(folder: Path, journal: Journal) -> None:
-    """Each step may be repeated: a kill in the midst leaves the rest to the next one."""
+    """Each step may be repeated: a kill in the midst leaves the rest to the next one.
+
+    Raises:
+        OSError, StackError: a file cannot be moved. All is as it was; where it cannot be, the next one finishes.
+    """
+    try:
+        make_durable({folder})
+        _move_all(folder, journal)
+        make_durable({folder})
+    except (OSError, StackError):
+        with suppress(OSError, StackError):
+            if before.can_return(folder, journal.befores):
+                _return(folder, journal)
+        raise
+    before.drop(folder, journal.befores)
+    for path in journal.removals:
+        drop_empty(parent for parent in (folder / path).parents if folder in parent.parents)
+    (folder / JOURNAL).unlink()
+
+
+def _move_all(folder: Path, journal: Journal) -> None:
     others = [path for path in journal.moves if path != MANIFEST]
     for path in others:
         _move(folder, path, journal.moves[path])
     for path in journal.removals:
         (folder / path).unlink(missing_ok=True)
-        drop_empty(parent for parent in (folder / path).parents if folder in parent.parents)
-    make_durable({folder, *((folder / path).parent for path in others if (folder / path).parent.is_dir())})
+    make_durable({parent for path in (*others, *journal.removals) if (parent := (folder / path).parent).is_dir()})
     lost = {path for path in others if path in journal.record["files"] and _is_lost(folder, path, journal.moves[path])}
     told = journal.moves.get(MANIFEST)
     if told and not lost:
         _move(folder, MANIFEST, told)
     if lost or told is None or digest_of(folder / MANIFEST) != told.after:
         _rewrite_manifest(folder, journal, lost)
-    make_durable({folder})
-    (folder / JOURNAL).unlink()
+
+
+def _return(folder: Path, journal: Journal) -> None:
+    """Bring the old set back; once it is there, the journal says no more than what is to be taken away."""
+    before.take_back(folder, journal.afters)
+    folders = {str(parent) for path in journal.moves for parent in PurePosixPath(path).parents}
+    announced = sorted(folders - {"."}, key=lambda path: (-path.count("/"), path))
+    _announce(folder, journal.moves, journal.removals, announced)
+    undo(folder)
 
 
 def _move(folder: Path, path: str, move: Move) -> None:
@@ -217,7 +251,7 @@ def _move(folder: Path, path: str, move: Move) -> None:
     found = digest_of(aside)
     if found is None:
         return
-    if move.after in {found, _ANYTHING}:
+    if move.after == found:
         aside.replace(folder / path)
     else:
         aside.unlink()
@@ -225,7 +259,7 @@ def _move(folder: Path, path: str, move: Move) -> None:
 
 def _is_lost(folder: Path, path: str, move: Move) -> bool:
     """Whether a file is still the old one, for the new one was gone or damaged."""
-    return move.after != _ANYTHING and digest_of(folder / path) in {move.before, None} and move.before != move.after
+    return digest_of(folder / path) in {move.before, None} and move.before != move.after
 
 
 def _rewrite_manifest(folder: Path, journal: Journal, lost: set[str]) -> None:
@@ -238,10 +272,10 @@ def _rewrite_manifest(folder: Path, journal: Journal, lost: set[str]) -> None:
 def _edited_meanwhile(folder: Path, journal: Journal) -> Iterator[str]:
     for path, move in journal.moves.items():
         waits = (folder / f"{path}{ASIDE}").is_file()
-        if waits and move.before != _ANYTHING and digest_of(folder / path) not in {move.before, move.after, None}:
+        if waits and digest_of(folder / path) not in {move.before, move.after, None}:
             yield path
-    for path, before in journal.removals.items():
-        if digest_of(folder / path) not in {before, None}:
+    for path, was in journal.removals.items():
+        if digest_of(folder / path) not in {was, None}:
             yield path
 
 

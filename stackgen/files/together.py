@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from stackgen import interrupts
 from stackgen.files.disk import PUBLIC, translated, write_aside
+from stackgen.files.turn import turn
 
 
 def put_together(texts: Mapping[Path, str]) -> None:
@@ -20,6 +22,12 @@ def put_together(texts: Mapping[Path, str]) -> None:
     Raises:
         StackError: one cannot be written; what was not there before is not there.
     """
+    with turn(*(target.parent for target in texts)):
+        _put(texts)
+
+
+@interrupts.whole("everything was written")
+def _put(texts: Mapping[Path, str]) -> None:
     asides: dict[Path, Path] = {}
     new: list[Path] = []
     is_done = False

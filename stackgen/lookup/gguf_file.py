@@ -79,7 +79,7 @@ def found_in(reader: GGUFReader, model: str, source: str, file_bytes: int, kind:
 
 def _format(file_type: int | None) -> str:
     """How most of the weights are packed, as Ollama's tags spell it: q4_K_M; empty for plain numbers."""
-    from gguf import LlamaFileType  # noqa: PLC0415
+    from gguf import LlamaFileType  # noqa: PLC0415 - `--help` must not pay for it
 
     name = next((kind.name for kind in LlamaFileType if kind.value == file_type), "").removeprefix("MOSTLY_")
     rules: Mapping[str, Any] = table()["gguf"]

@@ -95,7 +95,7 @@ class Hub:
         return api.model_info(repository, files_metadata=True, timeout=_TIMEOUT_SECONDS)
 
     def _get(self, repository: str, name: str, revision: str, headers: dict[str, str]) -> bytes:
-        from huggingface_hub import get_session, hf_hub_url, hf_raise_for_status  # noqa: PLC0415
+        from huggingface_hub import get_session, hf_hub_url, hf_raise_for_status  # noqa: PLC0415 - `--help` must not pay for it
         from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # noqa: PLC0415 - re-exported without a word
 
         url = hf_hub_url(repository, name, revision=revision, endpoint=self.endpoint)
@@ -130,7 +130,7 @@ class Hub:
     @contextmanager
     def _told(self, repository: str, model: str, kind: str) -> Iterator[None]:
         """The hub's refusals, and a network that is not there, in our words: with the numbers to declare instead."""
-        from huggingface_hub import errors  # noqa: PLC0415
+        from huggingface_hub import errors  # noqa: PLC0415 - `--help` must not pay for it
         from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # noqa: PLC0415 - re-exported without a word
 
         hint = by_hand(model, kind or "llm", {})

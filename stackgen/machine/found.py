@@ -13,6 +13,8 @@ class FoundCard:
     name: str
     memory_mib: int
     """0 where the driver does not say it: the processor shares its memory."""
+    free_mib: int | None = None
+    """What no program holds now; None where the driver does not say it."""
     index: int
     uuid: str = ""
     """Empty where no container can be given the card by it."""
@@ -47,5 +49,9 @@ class Machine:
     troubles: tuple[str, ...]
     memory_gib: float
     processors: int
+    disk: int
+    """Number of the disk of the folder that a spec is to be written into."""
     disk_free_gib: float
-    """On the disk of the folder that a spec is to be written into."""
+    """On that disk."""
+    is_wsl: bool
+    """Whether it is Windows Subsystem for Linux."""

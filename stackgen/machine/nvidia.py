@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from stackgen.machine.found import Cards, FoundCard
@@ -55,31 +55,34 @@ def _cards(nvml: Any) -> Iterator[FoundCard]:
 
 
 def _card(nvml: Any, device: Any, whole: Any, index: int, slice_of: str = "") -> FoundCard:
-    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(whole)
+    capability = _supported(nvml, lambda: nvml.nvmlDeviceGetCudaComputeCapability(whole))
+    memory = _supported(
+        nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(device)
+    )  # none where the processor shares its memory
     return FoundCard(
         vendor="nvidia",
         name=str(nvml.nvmlDeviceGetName(device)),
-        memory_mib=_memory_mib(nvml, device),
+        memory_mib=int(memory.total) // _MIB if memory else 0,
+        free_mib=int(memory.free) // _MIB if memory else None,
         index=index,
-        uuid=str(nvml.nvmlDeviceGetUUID(device)),
-        compute_capability=float(f"{major}.{minor}"),
+        uuid=str(_supported(nvml, lambda: nvml.nvmlDeviceGetUUID(device)) or ""),
+        compute_capability=float("{}.{}".format(*capability)) if capability else None,
         slice_of=slice_of,
     )
 
 
-def _memory_mib(nvml: Any, device: Any) -> int:
+def _supported(nvml: Any, ask: Callable[[], Any]) -> Any:
+    """An answer; None where this card, or this driver, has none."""
     try:
-        return int(nvml.nvmlDeviceGetMemoryInfo(device).total) // _MIB
+        return ask()
     except nvml.NVMLError_NotSupported:
-        return 0
+        return None
 
 
 def _slices(nvml: Any, device: Any) -> Iterator[Any]:
     """The MIG slices of a card; none where it is not cut, or cannot be."""
-    try:
-        is_cut = nvml.nvmlDeviceGetMigMode(device)[0] == nvml.NVML_DEVICE_MIG_ENABLE
-    except nvml.NVMLError_NotSupported:
-        return
+    mode = _supported(nvml, lambda: nvml.nvmlDeviceGetMigMode(device))
+    is_cut = mode is not None and mode[0] == nvml.NVML_DEVICE_MIG_ENABLE
     for position in range(nvml.nvmlDeviceGetMaxMigDeviceCount(device) if is_cut else 0):
         try:
             yield nvml.nvmlDeviceGetMigDeviceHandleByIndex(device, position)

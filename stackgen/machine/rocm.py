@@ -67,14 +67,16 @@ def _of_rocm_smi(answer: Any) -> Iterator[FoundCard]:
             continue
         said = {key.lower(): value for key, value in entry.items()}
         market_name = next((known for key in _NAME_KEYS if (known := _known(said.get(key)))), "")
-        yield _card(int(number[1]), market_name, _known(said.get("gfx version")), said["vram total memory (b)"])
+        size, used = said["vram total memory (b)"], said.get("vram total used memory (b)")
+        yield _card(int(number[1]), market_name, _known(said.get("gfx version")), size, used)
 
 
-def _card(index: int, name: str, version: str, size: Any) -> FoundCard:
+def _card(index: int, name: str, version: str, size: Any, used: Any = None) -> FoundCard:
     return FoundCard(
         vendor="amd",
         name=name or version or "AMD card",
         memory_mib=_bytes(size) // _MIB,
+        free_mib=None if used is None else (_bytes(size) - _bytes(used)) // _MIB,
         index=index,
         graphics_version=version,
     )

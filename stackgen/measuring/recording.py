@@ -109,8 +109,8 @@ def updated(text: str | None, rows: Sequence[Measured]) -> Update:
         StackError: what stands there is no file of measured facts.
     """
     from ruamel.yaml import YAML  # noqa: PLC0415 - `--help` must not pay for it
-    from ruamel.yaml.comments import CommentedMap  # noqa: PLC0415
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+    from ruamel.yaml.comments import CommentedMap  # noqa: PLC0415 - likewise
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - likewise
 
     yaml = YAML(typ="rt", pure=True)
     yaml.width, yaml.preserve_quotes = _WIDTH, True
@@ -161,7 +161,7 @@ def _read(entry: Any) -> Measured:
 
 def _written(row: Measured) -> dict[str, Any]:
     """A row as it stands in the file: texts in quotes, what is not known left out."""
-    from ruamel.yaml.scalarstring import DoubleQuotedScalarString  # noqa: PLC0415
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString  # noqa: PLC0415 - `--help` must not pay for it
 
     def spelled(value: Any) -> Any:
         if isinstance(value, str):

@@ -121,7 +121,7 @@ def structured_complaint(reply: Reply) -> str | None:
     White space is allowed between its parts, and a model that talks nonsense writes nothing else (vLLM 0.32.0).
     """
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - whoever renders judges no reply
-    from jsonschema.exceptions import best_match  # noqa: PLC0415
+    from jsonschema.exceptions import best_match  # noqa: PLC0415 - likewise
 
     bad = complaint(reply)
     if bad:

@@ -244,7 +244,7 @@ def service_url(service: str, port: int, path: str = "") -> str:
 
 def host_url(address: str, port: int) -> str:
     """Where programs on this host find what is published on an address of it."""
-    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - what a spec may say, not listened on
     return f"http://{host_port(address, port)}"
 
 

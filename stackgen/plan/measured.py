@@ -86,13 +86,9 @@ def with_measured(
         tensor_parallel: how many cards share its layers.
         measured: what is known of this host.
     """
-    if len(instance.models) > 1:
+    row = last_row(instance, card, tensor_parallel, measured)
+    if row is None:
         return need
-    wanted = setting_of(instance, card, tensor_parallel)
-    rows = [row for row in measured if setting_of_row(row) == wanted and _tells(row)]
-    if not rows:
-        return need
-    row = max(rows, key=lambda row: row.on)
     names = [name for name in ("weights", "overhead") if getattr(row, f"{name}_gib") is not None]
     return replace(
         need,
@@ -101,6 +97,15 @@ def with_measured(
         why=f"{need.why}; {' and '.join(names)} measured on {row.on}",
         estimates=(),
     )
+
+
+def last_row(instance: Instance, card: Card, tensor_parallel: int, measured: Iterable[Measured]) -> Measured | None:
+    """What was measured last in the setting of an instance on cards of a kind; None where nothing was."""
+    if len(instance.models) > 1:
+        return None
+    wanted = setting_of(instance, card, tensor_parallel)
+    rows = [row for row in measured if setting_of_row(row) == wanted and _tells(row)]
+    return max(rows, key=lambda row: row.on) if rows else None
 
 
 def _tells(row: Measured) -> bool:

@@ -166,7 +166,7 @@ def _service_problems(data: Mapping[str, Any], path: Path, place: Placer) -> dic
     if not data:
         return found
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - most specs have no raw keys
-    from jsonschema.exceptions import best_match  # noqa: PLC0415
+    from jsonschema.exceptions import best_match  # noqa: PLC0415 - likewise
 
     known = facts.compose_service_keys()
     for key, value in data.items():

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from stackgen.engines import ENGINES
 from stackgen.modalities import MODALITIES
 from stackgen.sources import fields_at, type_at
-from stackgen.spec import FactsFile, Spec
+from stackgen.spec import Spec
+from stackgen.spec.facts_file import FactsFile
 
 URL = "https://json-schema.org/draft/2020-12/schema"
 

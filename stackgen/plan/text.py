@@ -10,8 +10,6 @@ from stackgen.plan import disk, picture
 from stackgen.plan.model import CardPlan, Memory, Plan
 from stackgen.sources import printable
 
-JSON_VERSION = 1
-
 
 def as_text(plan: Plan) -> str:
     """Services, routes, cards, storage, disk and secrets, each with its why."""
@@ -31,9 +29,8 @@ def as_text(plan: Plan) -> str:
 
 
 def as_json(plan: Plan) -> dict[str, Any]:
-    """The plan as data; `version` grows when a key changes its meaning."""
+    """The plan as data, for programs."""
     return {
-        "version": JSON_VERSION,
         "name": plan.name,
         "profiles": list(plan.profiles),
         "gateway": {"url": plan.gateway_url, "database": plan.gateway.database, "cache": plan.gateway.cache},
@@ -75,6 +72,7 @@ def _route_data(route: Route) -> dict[str, Any]:
         "url": route.base_url,
         "served_name": route.served_name,
         "provider": route.provider,
+        "endpoint": not route.port,
     }
 
 

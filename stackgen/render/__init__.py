@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from stackgen import trace
-from stackgen.aside import ASIDE
+from stackgen.aside import ASIDE, OLD
 from stackgen.backing import litellm as gateway
 from stackgen.engines import fetch
 from stackgen.parts import ConfigFile
@@ -26,12 +26,18 @@ ENV_FILE = ".env"
 _DIALECTS: Mapping[str, Callable[[Plan, ConfigFile], str]] = MappingProxyType(
     {
         gateway.ASLEEP.dialect: lambda plan, _: asleep_file(plan),
-        gateway.DIALECT: lambda plan, _: gateway_file(plan),
+        gateway.DIALECT: lambda plan, _: gateway_file(plan).text,
         fetch.DIALECT: lambda _plan, _file: (shipped("templates") / "fetch.py").read_text(encoding="utf-8"),
         "text": lambda _, file: file.text,
     }
 )
-_GITIGNORE = f"# secrets, and what an interrupted write leaves behind\n.env\n*{ASIDE}\n.stackgen-journal.json\n"
+_GITIGNORE = f"""\
+# secrets, and what an interrupted write leaves behind
+.env
+*{ASIDE}
+*{OLD}
+.stackgen-journal.json
+"""
 
 
 @dataclass(frozen=True)
@@ -57,9 +63,10 @@ def files(plan: Plan, spec_folder: str = "..") -> tuple[File, ...]:
     """
     wanted = {file.path: file for service in plan.services for file in service.config_files}
     read_by_services = [File(path, _DIALECTS[file.dialect](plan, file)) for path, file in wanted.items()]
+    digests = {file.path: file.digest for file in read_by_services}
     rendered = [
         *read_by_services,
-        File(COMPOSE_FILE, compose_file(plan, {file.path: file.digest for file in read_by_services}, spec_folder)),
+        File(COMPOSE_FILE, compose_file(plan, digests, spec_folder).text),
         File(".env.example", env_example(plan)),
         File(".gitignore", _GITIGNORE),
     ]

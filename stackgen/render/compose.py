@@ -26,7 +26,7 @@ from stackgen.parts import (
 )
 from stackgen.plan import Plan
 from stackgen.plan.openings import named_volumes
-from stackgen.render.yaml import Note, dump, laid_over
+from stackgen.render.yaml import Note, Written, laid_over, written
 from stackgen.spec import Build
 
 CONTENT_LABEL = "stackgen.sha256"
@@ -40,8 +40,8 @@ _CPU_PERIOD_MICROSECONDS = 100_000
 _LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
 
 
-def compose_file(plan: Plan, digests: Mapping[str, str], spec_folder: str) -> str:
-    """The text of docker-compose.yml.
+def compose_file(plan: Plan, digests: Mapping[str, str], spec_folder: str) -> Written:
+    """docker-compose.yml.
 
     Args:
         plan: the stack.
@@ -49,10 +49,10 @@ def compose_file(plan: Plan, digests: Mapping[str, str], spec_folder: str) -> st
             does not notice that a mounted file changed.
         spec_folder: the spec's folder as seen from the file; folders of builds are beside the spec.
     """
-    return dump(document(plan, digests, spec_folder), _header(plan), spaced=2)
+    return written(_document(plan, digests, spec_folder), _header(plan), spaced=2)
 
 
-def document(plan: Plan, digests: Mapping[str, str], spec_folder: str) -> dict[str, Any]:
+def _document(plan: Plan, digests: Mapping[str, str], spec_folder: str) -> dict[str, Any]:
     """The same as data with notes."""
     services: dict[str, Any] = {}
     for service in plan.services:

@@ -11,22 +11,22 @@ from stackgen.backing import litellm, redis
 from stackgen.errors import SpecError
 from stackgen.parts import Joined, Route, Secret
 from stackgen.plan import Deployment, Plan
-from stackgen.render.yaml import Note, dump, laid_over
+from stackgen.render.yaml import Note, Written, laid_over, written
 from stackgen.sources.document import read
 from stackgen.spec import GATEWAY_ENVIRONMENT_REFERENCE
 
 COOLDOWN_SECONDS = 30
 
 
-def gateway_file(plan: Plan) -> str:
-    """The text of the gateway's configuration.
+def gateway_file(plan: Plan) -> Written:
+    """The gateway's configuration.
 
     Comments name keys of the spec, not lines: a line that moves must not change the file and restart the gateway.
     """
     header = [
         f"Rendered by stackgen from {plan.spec_file}. Do not edit: change {plan.spec_file}, then run `stackgen render`."
     ]
-    return dump(document(plan), header, spaced=1)
+    return written(document(plan), header, spaced=1)
 
 
 def document(plan: Plan) -> dict[str, Any]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from typing import TYPE_CHECKING, Any
 
 from stackgen.backing import litellm
 from stackgen.parts import Exposure, Group, Route, Service, together
@@ -15,9 +13,11 @@ from stackgen.plan.openings import named_volumes
 from stackgen.plan.secrets import KEY_PREFIX
 from stackgen.records import dataclass
 from stackgen.render import snippets
-from stackgen.render.compiled import Compiled
 from stackgen.render.compose import word
 from stackgen.resources import shipped
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _SPACES: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
 _PORT_KEYS = ("host_ip", "published", "target")
@@ -58,6 +58,10 @@ def runbook(plan: Plan) -> str:
 
 @cache
 def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - most verbs write no RUNBOOK.md
+
+    from stackgen.render.compiled import Compiled  # noqa: PLC0415 - likewise
+
     environment = Environment(
         loader=FileSystemLoader(shipped("templates")),
         bytecode_cache=Compiled(shipped("templates"), repr(_SPACES)),

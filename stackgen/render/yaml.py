@@ -10,9 +10,12 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stackgen.records import dataclass
+
+if TYPE_CHECKING:
+    from stackgen.sources import Path
 
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 """What JSON leaves as it is but some reader of YAML refuses or folds."""
@@ -72,6 +75,17 @@ def comment(text: str) -> str:
     return f"# {' '.join(text.split())}"
 
 
+@dataclass(frozen=True)
+class Written:
+    """A document, and where everything in it stands."""
+
+    data: Mapping[str, Any]
+    """With its notes."""
+    text: str
+    lines: Mapping[Path, int]
+    """By path in the data: the line on which a key, or an item of a list, begins."""
+
+
 def dump(data: Mapping[str, Any], header: Iterable[str] = (), spaced: int = 1) -> str:
     """A document.
 
@@ -80,59 +94,83 @@ def dump(data: Mapping[str, Any], header: Iterable[str] = (), spaced: int = 1) -
         header: lines of comment at the top.
         spaced: depth of maps down to which an empty line stands between entries.
     """
-    lines = [comment(line) for line in header]
+    return written(data, header, spaced).text
+
+
+def written(data: Mapping[str, Any], header: Iterable[str] = (), spaced: int = 1) -> Written:
+    """The same, with the line of everything in it: who looks for one need not read the text again."""
+    writer = _Writer([comment(line) for line in header])
     if not data:
-        lines.append("{}")
+        writer.lines.append("{}")
     for name, value in data.items():
-        if lines:
-            lines.append("")
-        _entry(lines, name, value, 0, spaced - 1)
-    return "\n".join(lines) + "\n"
+        if writer.lines:
+            writer.lines.append("")
+        writer.entry((name,), value, 0, spaced - 1)
+    return Written(data, "\n".join(writer.lines) + "\n", writer.begins)
 
 
-def _entry(lines: list[str], name: str, value: Any, indent: int, spaced: int) -> None:
-    value, note = (value.value, value.comment) if isinstance(value, Note) else (value, "")
-    pad = " " * indent
-    flow = _flow(value)
-    begin = f"{pad}{key(name)}:"
-    if flow and len(begin) + len(flow) + 1 <= _WIDTH:
-        lines.append(f"{begin} {flow}{_behind(note)}")
-        return
-    is_block = _is_block(value)
-    if note and is_block:
-        lines.append(f"{pad}{comment(note)}")
-    if len(begin) > _LONGEST_KEY:
-        lines.append(f"{pad}? {key(name)}")
-        begin = f"{pad}:"
-    if is_block:
-        lines.append(begin)
-        _block(lines, value, indent + 2, spaced)
-    else:
-        lines.append(f"{begin} {scalar(value)}{_behind(note)}")
-
-
-def _block(lines: list[str], value: Any, indent: int, spaced: int) -> None:
+def plain(value: Any) -> Any:
+    """Data without notes."""
+    if isinstance(value, Note):
+        value = value.value
+    if isinstance(value, str | int):  # most are, as below
+        return value
     if isinstance(value, Mapping):
-        for position, (name, inner) in enumerate(value.items()):
-            if spaced > 0 and position:
-                lines.append("")
-            _entry(lines, name, inner, indent, spaced - 1)
-        return
-    for item in value:
-        _item(lines, item, indent)
+        return {name: plain(inner) for name, inner in value.items()}
+    return [plain(item) for item in value] if isinstance(value, Sequence) else value
 
 
-def _item(lines: list[str], item: Any, indent: int) -> None:
-    item, note = (item.value, item.comment) if isinstance(item, Note) else (item, "")
-    pad = " " * indent
-    if not _is_block(item):
-        lines.append(f"{pad}- {scalar(item)}{_behind(note)}")
-        return
-    if note:
-        lines.append(f"{pad}{comment(note)}")
-    first = len(lines)
-    _block(lines, item, indent + 2, 0)
-    lines[first] = f"{pad}- {lines[first].lstrip()}"
+class _Writer:
+    """Lines that grow, and where what they hold begins."""
+
+    def __init__(self, header: list[str]) -> None:
+        self.lines = header
+        self.begins: dict[Path, int] = {}
+
+    def entry(self, path: Path, value: Any, indent: int, spaced: int) -> None:
+        """A key of a map, the last part of the path, with its value."""
+        value, note = (value.value, value.comment) if isinstance(value, Note) else (value, "")
+        name, pad, lines = key(str(path[-1])), " " * indent, self.lines
+        flow = _flow(value)
+        begin = f"{pad}{name}:"
+        if flow and len(begin) + len(flow) + 1 <= _WIDTH:
+            lines.append(f"{begin} {flow}{_behind(note)}")
+            self.begins |= dict.fromkeys([path, *((*path, position) for position in range(len(value)))], len(lines))
+            return
+        is_block = _is_block(value)
+        if note and is_block:
+            lines.append(f"{pad}{comment(note)}")
+        self.begins[path] = len(lines) + 1
+        if len(begin) > _LONGEST_KEY:
+            lines.append(f"{pad}? {name}")
+            begin = f"{pad}:"
+        lines.append(begin if is_block else f"{begin} {scalar(value)}{_behind(note)}")
+        if is_block:
+            self._block(path, value, indent + 2, spaced)
+
+    def _block(self, path: Path, value: Any, indent: int, spaced: int) -> None:
+        if isinstance(value, Mapping):
+            for position, (name, inner) in enumerate(value.items()):
+                if spaced > 0 and position:
+                    self.lines.append("")
+                self.entry((*path, name), inner, indent, spaced - 1)
+            return
+        for position, item in enumerate(value):
+            self._item((*path, position), item, indent)
+
+    def _item(self, path: Path, item: Any, indent: int) -> None:
+        item, note = (item.value, item.comment) if isinstance(item, Note) else (item, "")
+        pad, lines = " " * indent, self.lines
+        is_block = _is_block(item)
+        if note and is_block:
+            lines.append(f"{pad}{comment(note)}")
+        first = len(lines)
+        self.begins[path] = first + 1
+        if not is_block:
+            lines.append(f"{pad}- {scalar(item)}{_behind(note)}")
+            return
+        self._block(path, item, indent + 2, 0)
+        lines[first] = f"{pad}- {lines[first].lstrip()}"
 
 
 def _flow(value: Any) -> str:

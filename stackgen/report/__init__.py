@@ -87,8 +87,15 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed."""
+        """Whether nothing failed, and something was proven of each model that was to be asked."""
         return not any(line.state == "failed" for line in self.lines())
+
+    @property
+    def unproven(self) -> tuple[str, ...]:
+        """Ids of models of which not one request was sent, so that nothing is known of them."""
+        asked = [result for result in self.results if result.modality]
+        answered = {result.model for result in asked if result.state != "skipped"}
+        return tuple(dict.fromkeys(result.model for result in asked if result.model not in answered))
 
     @property
     def tokens(self) -> int:
@@ -108,7 +115,14 @@ class Report:
             what = f"{result.name}: {result.probe}"
             times = result.seconds, result.first_seconds
             yield Line("requests", result.state, what, result.hop.value, result.service, words, *times)
+        yield from (self._unproven_line(model) for model in self.unproven)
         yield from (_line("access", "gateway", finding) for finding in self.access)
+
+    def _unproven_line(self, model: str) -> Line:
+        """A model that nobody asked anything is no green one."""
+        first = next(result for result in self.results if result.modality and result.model == model)
+        words = f"nothing is proven of it: {first.skipped}"
+        return Line("requests", "failed", f"{model}: any answer", first.hop.value, first.service, words)
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Lines of a table: state, what, hop, time, words."""

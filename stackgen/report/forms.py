@@ -9,12 +9,11 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from stackgen import __version__
+from stackgen.documents import document
 from stackgen.measuring import Comparison
 from stackgen.report import SIMULATED, Finding, Line, Report
 from stackgen.smoke import Result
 from stackgen.sources import printable
-
-JSON_VERSION = 1
 
 
 def as_text(report: Report) -> str:
@@ -27,14 +26,13 @@ def as_text(report: Report) -> str:
 
 
 def as_json(report: Report) -> str:
-    """For programs; `version` grows when a key changes its meaning."""
-    return json.dumps(json_data(report), indent=2, ensure_ascii=False) + "\n"
+    """For programs."""
+    return json.dumps(document("check", json_data(report)), indent=2, ensure_ascii=False) + "\n"
 
 
 def json_data(report: Report) -> dict[str, Any]:
-    """What the JSON form holds."""
+    """What the JSON form holds below its version."""
     return {
-        "version": JSON_VERSION,
         "stack": report.stack,
         "simulated": report.simulated,
         "ok": report.ok,
@@ -44,6 +42,7 @@ def json_data(report: Report) -> dict[str, Any]:
         "containers": [_finding(entry, "container") for entry in report.containers],
         "memory": [_memory(entry, report.measured) for entry in report.memory],
         "requests": [_request(result) for result in report.results],
+        "unproven": list(report.unproven),
         "access": [_finding(entry, "gateway") for entry in report.access],
         "diagnosis": list(report.diagnosis),
         "warnings": list(report.warnings),

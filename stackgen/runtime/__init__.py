@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from stackgen.runtime import compose, disk, lock, logs, preflight, stand_ins
+from stackgen.runtime.border import engine_address
 from stackgen.runtime.container import ContainerState, HostPort
 from stackgen.runtime.engine import Docker, connect
+from stackgen.runtime.preflight import is_local
 from stackgen.runtime.up import budgets_seconds, start_order, up
 from stackgen.runtime.watch import Progress
 
@@ -17,6 +19,8 @@ __all__ = [
     "compose",
     "connect",
     "disk",
+    "engine_address",
+    "is_local",
     "lock",
     "logs",
     "preflight",

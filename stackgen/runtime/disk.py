@@ -15,6 +15,17 @@ from stackgen.runtime.preflight import is_local
 _GIB = 2**30
 
 
+@dataclass(frozen=True, kw_only=True)
+class DataDisk:
+    """Where an engine keeps images and volumes."""
+
+    folder: str
+    number: int | None
+    """Of the disk; None where it cannot be seen from here: on another machine, or in a virtual one."""
+    free_gib: float | None
+    """None where it cannot be seen from here."""
+
+
 @dataclass(frozen=True)
 class _Lack:
     """What is not there yet, and the folder that it goes into."""
@@ -24,9 +35,17 @@ class _Lack:
     gib: float
 
 
+def data_disk(docker: Docker) -> DataDisk:
+    """Where an engine keeps images and volumes, and what is free there."""
+    folder = docker.data_folder()
+    number = _disk_of(folder) if _sees_disks_of(docker) else None
+    free_gib = None if number is None else shutil.disk_usage(folder).free / _GIB
+    return DataDisk(folder=folder, number=number, free_gib=free_gib)
+
+
 def warnings(plan: Plan, docker: Docker) -> Iterator[str]:
     """Every disk of this machine that has less free than what the stack still lacks on it; nothing of one elsewhere."""
-    if not is_local():
+    if not _sees_disks_of(docker):
         return
     by_disk: dict[int, list[_Lack]] = {}
     for lack in _lacks(plan, docker):
@@ -73,6 +92,11 @@ def _missing_gib(space: StorageSpace, folder: str | None) -> float:
         return 0.0 if any(Path(folder).iterdir()) else space.gib
     places = {source: Path(folder, pattern.format(source.replace("/", "--"))) for source in space.weights_gib}
     return sum(gib or 0.0 for source, gib in space.weights_gib.items() if not os.path.exists(places[source]))  # noqa: PTH110 - Path.exists raises where it may not look
+
+
+def _sees_disks_of(docker: Docker) -> bool:
+    """Whether the paths of an engine are paths of this machine."""
+    return is_local() and not docker.has_own_machine()
 
 
 def _disk_of(folder: str) -> int | None:

@@ -1,15 +1,13 @@
-"""The border to Docker: connects, translates foreign exceptions, reads the containers of a stack."""
+"""What stackgen reads from the Docker engine: containers of a stack, their logs, networks, volumes, ports."""
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from stackgen import facts, trace
 from stackgen.errors import DockerError
+from stackgen.runtime.border import client_of_environment, translated
 from stackgen.runtime.container import ONE_OFF_LABEL, PROJECT_LABEL, ContainerState, state_of
 from stackgen.runtime.execution import exchanged
 
@@ -17,9 +15,9 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 _LOG_LINES = 20
-_DEFAULT_HOST = "unix:///var/run/docker.sock"
-_TIMEOUT_SECONDS = 60
 _GONE = frozenset({404, 409})
+_DESKTOP = "Docker Desktop"
+"""What `docker info` calls the operating system of the virtual machine that Docker Desktop brings, on WSL too."""
 
 
 class Docker:
@@ -125,6 +123,11 @@ class Docker:
         with translated():
             return str(self._client.info()["DockerRootDir"])
 
+    def has_own_machine(self) -> bool:
+        """Whether the engine runs in a virtual machine of its own, so that its disk is not ours to see."""
+        with translated():
+            return self._client.info().get("OperatingSystem") == _DESKTOP
+
     def port_owners(self) -> dict[tuple[str, int], tuple[str, str]]:
         """Published TCP ports of running containers: (address, port) -> (project or empty, container name)."""
         with translated():
@@ -134,7 +137,7 @@ class Docker:
             project = (container.get("Labels") or {}).get(PROJECT_LABEL, "")
             name = str(container["Names"][0]).lstrip("/")
             owners |= {
-                (str(port.get("IP", "0.0.0.0")), int(port["PublicPort"])): (project, name)  # noqa: S104
+                (str(port.get("IP", "0.0.0.0")), int(port["PublicPort"])): (project, name)  # noqa: S104 - read from a container, not listened on
                 for port in container["Ports"]
                 if port.get("PublicPort") and port.get("Type", "tcp") == "tcp"
             }
@@ -224,59 +227,10 @@ class Docker:
 def connect() -> Docker:
     """The engine of the environment (DOCKER_HOST) or of the current Docker context.
 
-    Docker's library is imported here and not at the top: it doubles the start of verbs that do not need it.
-
     Raises:
         DockerError: no engine answers.
     """
-    import docker
-
-    with translated():
-        context = _context()
-        _require_listener(engine_address())
-        if context:
-            tls = context.TLSConfig or False
-            client = docker.DockerClient(base_url=context.Host, tls=tls, timeout=_TIMEOUT_SECONDS)
-        else:
-            client = docker.from_env(timeout=_TIMEOUT_SECONDS)
-        client.ping()
-        trace.tell(f"the Docker engine at {engine_address()} answers")
-    return Docker(client)
-
-
-def engine_address() -> str:
-    """Where the engine listens: by DOCKER_HOST, else by the current Docker context, else as Docker installs it."""
-    context = _context()
-    return str(context.Host) if context else os.environ.get("DOCKER_HOST") or _DEFAULT_HOST
-
-
-def _context() -> Any:
-    """The Docker context that counts, as it does for `docker compose`; None for the default one and below DOCKER_HOST."""
-    from docker.context import ContextAPI
-
-    if os.environ.get("DOCKER_HOST"):
-        return None
-    context = ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT"))
-    return context if context and context.name != "default" and context.Host else None
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Docker's and its transport's exceptions become ours."""
-    from docker.errors import DockerException
-    from requests.exceptions import ConnectionError as NoConnection
-    from requests.exceptions import RequestException, Timeout
-
-    try:
-        yield
-    except (DockerException, RequestException, OSError) as error:
-        text = str(getattr(error, "explanation", None) or error)
-        if isinstance(error, NoConnection) or "Error while fetching server API version" in text:
-            raise _absent() from None
-        if isinstance(error, Timeout | TimeoutError):
-            hint = "look what it is busy with: docker info; sudo systemctl status docker"
-            raise DockerError(f"the Docker engine gives no answer within {_TIMEOUT_SECONDS} s", hint=hint) from None
-        raise explained(text) from None
+    return Docker(client_of_environment())
 
 
 @contextmanager
@@ -294,35 +248,3 @@ def _gone_is_nothing() -> Iterator[None]:
 def _labels(project: str) -> list[str]:
     """What the containers of a stack's services carry, and those of `compose run` do not."""
     return [f"{PROJECT_LABEL}={project}", f"{ONE_OFF_LABEL}=False"]
-
-
-def _require_listener(host: str) -> None:
-    """Docker's library leaves a socket open where nobody answers, and does not tell absence from missing rights."""
-    if not host.startswith("unix://"):
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(host.removeprefix("unix://"))
-        except PermissionError:
-            hint = "let your user talk to Docker: sudo usermod -aG docker $USER, then log in again"
-            raise DockerError("the Docker engine refuses this user", hint=hint) from None
-        except OSError:
-            raise _absent() from None
-
-
-def _absent() -> DockerError:
-    asked = os.environ.get("DOCKER_HOST")
-    if asked:
-        hint = "correct DOCKER_HOST, start that engine, or `unset DOCKER_HOST` for the one of this machine"
-        return DockerError(f"no Docker engine answers at {asked}, which DOCKER_HOST names", hint=hint)
-    hint = "install Docker Engine 25 or newer, or start it: sudo systemctl start docker"
-    return DockerError("no Docker engine answers on this machine", hint=hint)
-
-
-def explained(text: str) -> DockerError:
-    """A known failure in our words with Docker's behind it; an unknown one as Docker says it."""
-    plain = " ".join(text.split())
-    for failure in facts.docker_failures():
-        if failure.text in plain:
-            return DockerError(f"{failure.message} ({plain})", hint=failure.hint)
-    return DockerError(f"Docker refuses: {plain}")

@@ -10,8 +10,9 @@ from stackgen.facts.logs import LogFailure, exit_codes, log_failures
 from stackgen.plan import Plan
 from stackgen.records import dataclass
 from stackgen.runtime import compose
+from stackgen.runtime.border import explained
 from stackgen.runtime.container import ContainerState
-from stackgen.runtime.engine import Docker, explained
+from stackgen.runtime.engine import Docker
 from stackgen.sources import printable
 
 _READ_LINES = 400

@@ -11,7 +11,8 @@ from stackgen.errors import DockerError, StackError
 from stackgen.plan import Plan
 from stackgen.plan.openings import host_ports
 from stackgen.runtime import compose, subnets
-from stackgen.runtime.engine import Docker, engine_address
+from stackgen.runtime.border import engine_address
+from stackgen.runtime.engine import Docker
 
 _AMD_DEVICE = "/dev/kfd"
 OLDEST_ENGINE = 25
@@ -110,7 +111,7 @@ def is_local() -> bool:
 
 def _holder(owners: Mapping[tuple[str, int], tuple[str, str]], address: str, number: int) -> tuple[str, str]:
     """Project and name of a container on the very address, or where one of the two is every address of its kind."""
-    every = "::" if ":" in address else "0.0.0.0"  # noqa: S104
+    every = "::" if ":" in address else "0.0.0.0"  # noqa: S104 - what a spec may say, not listened on
     for (other, taken), owner in owners.items():
         same_kind = (":" in other) == (":" in address)
         if taken == number and (other == address or (same_kind and every in (other, address))):

@@ -40,7 +40,7 @@ def colour(png: bytes) -> str:
         channels = _CHANNELS[kind]
     except (KeyError, struct.error) as error:
         raise ValueError("the picture has no head") from error
-    if bits != 8 or any(form) or not width or not height or height * (1 + width * channels) > _MOST_BYTES:  # noqa: PLR2004
+    if bits != 8 or any(form) or not width or not height or height * (1 + width * channels) > _MOST_BYTES:  # noqa: PLR2004 - bits a sample
         raise ValueError("not a plain picture of eight bits a channel")
     pixels = _pixels(chunks.get(b"IDAT", b""), width * channels, height, channels)
     value, _ = Counter(pixels).most_common(1)[0]

@@ -102,7 +102,7 @@ class _Maker:
     def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
         """All that is required; the other properties too while the nesting is shallow, as models fill them in."""
         properties, required = schema.get("properties", {}), schema.get("required", ())
-        wanted = [name for name in properties if name in required or depth < 2]  # noqa: PLR2004
+        wanted = [name for name in properties if name in required or depth < 2]  # noqa: PLR2004 - levels
         wanted += [name for name in required if name not in properties]
         return {name: self.value(properties.get(name, {"type": "string"}), name, depth + 1) for name in wanted}
 

@@ -97,7 +97,7 @@ def refusal(
         elif reply.status == _OK:
             complaint = _ANSWERED.get(probe, "answered all the same")
         else:
-            wanted = "HTTP 4xx" if len(statuses) > 2 else f"HTTP {' or '.join(map(str, sorted(statuses)))}"  # noqa: PLR2004
+            wanted = "HTTP 4xx" if len(statuses) > 2 else f"HTTP {' or '.join(map(str, sorted(statuses)))}"  # noqa: PLR2004 - more would not be read
             complaint = reply.error or f"expected {wanted}, got {reply.refusal()}"
         result = _result(hop, service, probe, reply, complaint)
         if result.skipped:

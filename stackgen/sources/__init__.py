@@ -11,26 +11,26 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
-from types import MappingProxyType
 from typing import Any, cast
 
 from stackgen import trace
 from stackgen.errors import Place, Problem, SpecError
-from stackgen.facts import Card, Catalogue
+from stackgen.facts import Catalogue
 from stackgen.records import dataclass
 from stackgen.resources import shipped
 from stackgen.sources.changes import Change, change_of, changed, kinds_of, path_of
 from stackgen.sources.document import Document, Path, describe, parsed, printable, read
-from stackgen.sources.facts_files import Declared, card_of, declared
+from stackgen.sources.facts_files import Declared, card_of, declared, measured_of
 from stackgen.sources.layers import Layer, Merged, Origin, Said, value_at
-from stackgen.sources.validation import checked, findings, problems_of, read_as
+from stackgen.sources.shelf import Shelf
+from stackgen.sources.validation import checked, findings, problems_of
 from stackgen.sources.wording import fields_at, nearest, type_at
 from stackgen.spec import Pin, Profile, Spec
 
 __all__ = [
-    "DEFAULT_PROFILE", "Change", "Declared", "Document", "Layer", "Loaded", "Origin", "Path", "Pinned", "Said",
+    "DEFAULT_PROFILE", "Change", "Declared", "Document", "Layer", "Loaded", "Origin", "Path", "Pinned", "Said", "Shelf",
     "card_of", "change_of", "declared", "describe", "fields_at", "findings", "kinds_of", "load", "load_text",
-    "nearest", "path_of", "printable", "type_at", "value_at",
+    "measured_of", "nearest", "path_of", "printable", "type_at", "value_at",
 ]  # fmt: skip
 
 FILE_NAME = "stack.yaml"
@@ -123,16 +123,15 @@ def load(path: FilePath, changes: Sequence[Change] = ()) -> Loaded:
     except SpecError as error:
         shown = str(path)
         raise SpecError(item._replace(place=item.place._replace(file=shown)) for item in error.problems) from None
-    return _loaded(folder, changed(document, changes), problems)
+    return _loaded(Shelf(folder), changed(document, changes), problems)
 
 
-def load_text(text: str, folder: FilePath, cards: Mapping[str, Card] = MappingProxyType({})) -> Loaded:
+def load_text(text: str, shelf: Shelf) -> Loaded:
     """Read a spec that is not written yet.
 
     Args:
         text: what stack.yaml is to hold.
-        folder: where it is to stand; profiles and facts files there count.
-        cards: kinds of cards that no facts file says yet.
+        shelf: the folder where it is to stand; profiles and facts files there count.
 
     Returns:
         The same as `load`.
@@ -141,16 +140,13 @@ def load_text(text: str, folder: FilePath, cards: Mapping[str, Card] = MappingPr
         SpecError: the text cannot be read at all.
     """
     document, problems = parsed(text, FILE_NAME)
-    return _loaded(folder.absolute(), document, problems, cards)
+    return _loaded(shelf, document, problems)
 
 
-def _loaded(
-    folder: FilePath, document: Document, problems: list[Problem], cards: Mapping[str, Card] = MappingProxyType({})
-) -> Loaded:
-    profiles, shipped_files = _profiles(folder, document, problems)
-    known = declared(folder, problems)
-    if cards:
-        known = replace(known, catalogue=replace(known.catalogue, cards={**known.catalogue.cards, **cards}))
+def _loaded(shelf: Shelf, document: Document, problems: list[Problem]) -> Loaded:
+    folder = shelf.folder
+    profiles, shipped_files = _profiles(shelf, document, problems)
+    known = shelf.facts(problems)
     catalogue = known.catalogue
     accelerators = _accelerators(document.data, catalogue)
 
@@ -175,10 +171,10 @@ def _loaded(
 
 
 def _profiles(
-    folder: FilePath, document: Document, problems: list[Problem]
+    shelf: Shelf, document: Document, problems: list[Problem]
 ) -> tuple[list[tuple[Profile, Document]], set[str]]:
     """The profiles in their order, the default one first, and the names of those that came with stackgen."""
-    folders = [folder / "profiles", shipped("profiles")]
+    folders = [shelf.folder / "profiles", shipped("profiles")]
     listed = document.data.get("profiles")
     names = [(DEFAULT_PROFILE, ())] + [
         (name, ("profiles", position))
@@ -199,7 +195,7 @@ def _profiles(
         shown = f"profiles/{found.name}"
         if found.parent == folders[1]:
             shipped_files.add(shown)
-        read_profile = read_as(Profile, found, shown, problems)
+        read_profile = shelf.profile(found, shown, problems)
         if read_profile:
             profile, text, rest = read_profile
             profiles.append((profile, replace(text, data=rest)))

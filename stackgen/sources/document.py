@@ -131,6 +131,15 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in text)
 
 
+def _there_instead(path: FilePath) -> str:
+    """A file beside it that is meant where only the end of the name is another one."""
+    for suffix in (".yaml", ".yml"):
+        other = path.with_suffix(suffix)
+        if path.suffix != suffix and other.is_file():
+            return f"did you mean `{other.name}`?"
+    return ""
+
+
 def _text(path: FilePath, shown: str) -> str:
     start = Place(shown, 1, 1)
     try:
@@ -138,7 +147,9 @@ def _text(path: FilePath, shown: str) -> str:
             raise SpecError([Problem(start, f"the file is larger than {_LARGEST_FILE_BYTES >> 20} MiB")])
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        hint = "name the file (`stackgen render path/to/stack.yaml`), or write one: stackgen init"
+        hint = (
+            _there_instead(path) or "name the file (`stackgen render path/to/stack.yaml`), or write one: stackgen init"
+        )
         raise SpecError([Problem(start, "there is no such file", hint)]) from None
     except IsADirectoryError:
         raise SpecError([Problem(start, "this is a folder", "name the stack.yaml inside it")]) from None
@@ -153,8 +164,8 @@ def _text(path: FilePath, shown: str) -> str:
 
 def _root(text: str, shown: str) -> Any:
     from ruamel.yaml import YAML  # noqa: PLC0415 - `--help` must not pay for it
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
-    from ruamel.yaml.reader import ReaderError  # noqa: PLC0415
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415 - likewise
+    from ruamel.yaml.reader import ReaderError  # noqa: PLC0415 - likewise
 
     directive = _DIRECTIVE.search(text)
     if directive:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path as FilePath
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from stackgen import facts
 from stackgen.errors import Place, Problem
@@ -14,7 +15,9 @@ from stackgen.records import dataclass
 from stackgen.sources.document import Document, describe, printable
 from stackgen.sources.layers import value_at
 from stackgen.sources.validation import read_as
-from stackgen.spec import CardEntry, FactsFile, ModelEntry
+
+if TYPE_CHECKING:
+    from stackgen.spec.facts_file import CardEntry, FactsFile, ModelEntry
 
 SUFFIX = ".yaml"
 _INT4_SINCE, _BF16_SINCE, _FP8_SINCE, _FP4_SINCE = 7.5, 8.0, 8.9, 10.0
@@ -29,6 +32,7 @@ class Declared:
     catalogue: Catalogue
     places: Mapping[tuple[str, str], Place]
     """By ("cards" or "models", id)."""
+    files: tuple[tuple[FactsFile, Document], ...] = ()
 
 
 def declared(folder: FilePath, problems: list[Problem]) -> Declared:
@@ -43,21 +47,22 @@ def declared(folder: FilePath, problems: list[Problem]) -> Declared:
     models: dict[str, ModelFacts] = {}
     measured: list[Measured] = []
     places: dict[tuple[str, str], Place] = {}
-    for file, document in _read(folder, problems):
+    files = tuple(_read(folder, problems))
+    for file, document in files:
         problems += _told_twice(file, document, places)
         cards |= {identifier: card_of(identifier, entry) for identifier, entry in file.cards.items()}
         models |= {source: model_of(source, entry) for source, entry in file.models.items()}
-        measured += [Measured(**entry.model_dump()) for entry in file.measured]
+        measured += measured_of(file)
         problems += _incomplete(file, document)
     if not (cards or models or measured):
-        return Declared(shipped, places)
+        return Declared(shipped, places, files)
     catalogue = replace(
         shipped,
         cards=MappingProxyType({**shipped.cards, **cards}),
         models=MappingProxyType({**shipped.models, **models}),
         measured=tuple(measured),
     )
-    return Declared(catalogue, places)
+    return Declared(catalogue, places, files)
 
 
 def card_of(identifier: str, entry: CardEntry) -> Card:
@@ -80,6 +85,11 @@ def model_of(source: str, entry: ModelEntry) -> ModelFacts:
     return ModelFacts(source=source, evidence=entry.source, variants=variants, **said)
 
 
+def measured_of(file: FactsFile) -> list[Measured]:
+    """What engines told, in the order of the file."""
+    return [Measured(**entry.model_dump()) for entry in file.measured]
+
+
 def _read(folder: FilePath, problems: list[Problem]) -> Iterator[tuple[FactsFile, Document]]:
     """The sound part of every file, by name."""
     try:
@@ -97,6 +107,8 @@ def _read(folder: FilePath, problems: list[Problem]) -> Iterator[tuple[FactsFile
             problems.append(Problem(Place(shown, 1, 1), f"facts files end in {SUFFIX}, and this one is not read", hint))
         if path.suffix != SUFFIX:
             continue
+        from stackgen.spec.facts_file import FactsFile  # noqa: PLC0415 - most stacks have no such file
+
         found = read_as(FactsFile, path, shown, problems)
         if found:
             file, document, _ = found

@@ -5,13 +5,13 @@ Values leave this module only inside `SecretValue`, whose repr hides them.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets as random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from stackgen import trace
@@ -19,8 +19,19 @@ from stackgen.errors import StackError
 from stackgen.facts.refusals import refused
 from stackgen.parts import Secret, SecretKind
 from stackgen.records import dataclass
+from stackgen.turns import turn_at_file, turn_in_folder
 from stackgen.vault.fitness import Complaint, misfit, weak, weakness
-from stackgen.vault.kept import FILE, FOLDER, change, drop_asides, make_private, prepare, read, write_private
+from stackgen.vault.kept import (
+    FILE,
+    FOLDER,
+    change,
+    drop_asides,
+    linked_folder,
+    make_private,
+    prepare,
+    read,
+    write_private,
+)
 from stackgen.vault.rotation import Rotation, intend, intended
 from stackgen.vault.values import SecretValue, hidden, masker
 
@@ -55,7 +66,7 @@ def settle(
     wanted: Sequence[Secret],
     *,
     environment: Mapping[str, str],
-    volume_exists: Callable[[str], bool],
+    volume_exists: Callable[[str], bool | None],
     removal: str = "stackgen down --volumes",
 ) -> Found:
     """Read the values, generate those that stackgen may generate, and keep them; see `look` for the arguments.
@@ -73,9 +84,10 @@ def look(
     wanted: Sequence[Secret],
     *,
     environment: Mapping[str, str],
-    volume_exists: Callable[[str], bool],
+    volume_exists: Callable[[str], bool | None],
     removal: str = "stackgen down --volumes",
     intended: Mapping[str, SecretValue] | None = None,
+    copy: Path | None = None,
 ) -> Found:
     """Read the values and make up those that stackgen may generate; nothing is written.
 
@@ -83,9 +95,11 @@ def look(
         folder: the spec's folder.
         wanted: the secrets of the plan.
         environment: the caller's variables, for secrets with `source: environment`.
-        volume_exists: whether a volume of the stack holds data already; asked only where a guarding secret is gone or weak.
+        volume_exists: whether a volume of the stack holds data already, None where nobody can say; asked only where a
+            guarding secret is gone or weak.
         removal: the command that gives such data up.
         intended: values that a rotation is about to put in the place of those that are kept.
+        copy: the rendered `.env`. Where nobody can say whether data needs a value that stands there alone, no other is made.
 
     Returns:
         All values, names of new ones, and required secrets that nobody has written yet.
@@ -98,7 +112,7 @@ def look(
     kept |= {name: value.reveal() for name, value in (intended or {}).items() if name in kept}
     trace.tell(f"read {path}: {', '.join(kept) or 'nothing'}")
     absent = [secret for secret in wanted if secret.name not in kept]
-    _refuse_to_orphan(absent, path, volume_exists, removal)
+    _refuse_to_orphan(absent, path, volume_exists, removal, copy)
     outside = {secret.name: environment.get(secret.name, "") for secret in wanted if secret.from_environment}
     added = {secret.name: value for secret in absent if (value := outside.get(secret.name) or generated(secret))}
     values = kept | added
@@ -157,47 +171,70 @@ def keep_rendered_env_digests(folder: Path, out: Path, digests: Sequence[str]) -
 
 
 def _state(folder: Path) -> dict[str, tuple[str, ...]]:
-    """Digests by output folder; an older release kept one, not a list."""
+    """Digests by output folder."""
     try:
         data = json.loads((folder / FOLDER / STATE_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     found = data.get("rendered_env_sha256") if isinstance(data, dict) else None
     entries = found.items() if isinstance(found, dict) else ()
-    return {str(key): tuple(map(str, value if isinstance(value, list) else [value])) for key, value in entries}
+    return {str(key): tuple(map(str, value)) for key, value in entries if isinstance(value, list)}
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Nobody else writes secrets or files of this spec meanwhile; a second one waits its turn.
+def locked(*folders: Path) -> Iterator[None]:
+    """Nobody else writes secrets or files of these specs meanwhile; a second one waits its turn.
+
+    Secrets that a link leads to may be those of other specs too, so where they are nobody else writes either.
 
     Raises:
-        StackError: the lock cannot be taken.
+        StackError: a lock cannot be taken.
     """
-    path = prepare(folder) / LOCK_FILE
+    places = {os.path.realpath(folder / FOLDER / LOCK_FILE): folder for folder in folders}
     with ExitStack() as held:
-        try:
-            file = held.enter_context(path.open("w"))
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError as error:
-            raise refused("the lock cannot be taken", error, path) from None
-        drop_asides(path.parent)
+        for _, folder in sorted(places.items()):
+            path = prepare(folder) / LOCK_FILE
+            _take(held, turn_at_file(path, partial(prepare, folder)), path)
+        for path in sorted({linked for folder in folders if (linked := linked_folder(folder / FOLDER / FILE))}):
+            _take(held, turn_in_folder(path), path)
+        for folder in folders:
+            drop_asides(folder / FOLDER)
         yield
 
 
-def _refuse_to_orphan(absent: Sequence[Secret], path: Path, volume_exists: Callable[[str], bool], removal: str) -> None:
+def _take(held: ExitStack, turn: AbstractContextManager[None], path: Path) -> None:
+    try:
+        held.enter_context(turn)
+    except OSError as error:
+        raise refused("the lock cannot be taken", error, path) from None
+
+
+def _refuse_to_orphan(
+    absent: Sequence[Secret],
+    path: Path,
+    volume_exists: Callable[[str], bool | None],
+    removal: str,
+    copy: Path | None,
+) -> None:
     """A volume that was made with a secret must not meet another one."""
-    volumes = {volume for volume in sorted({secret.guards_volume for secret in absent} - {""}) if volume_exists(volume)}
+    there = {volume: volume_exists(volume) for volume in sorted({secret.guards_volume for secret in absent} - {""})}
+    volumes = [volume for volume, holds_data in there.items() if holds_data]
     names = [secret.name for secret in absent if secret.guards_volume in volumes]
     if names:
         raise StackError(
-            f"{' and '.join(names)} not in {path}, but the volume {' and '.join(sorted(volumes))} holds data that only they open",
+            f"{' and '.join(names)} not in {path}, but the volume {' and '.join(volumes)} holds data that only they open",
             hint=f"restore {path} from your backup (rendered/.env is a copy of it); or, to lose that data: {removal}",
         )
+    unsure = [secret.name for secret in absent if secret.guards_volume and there[secret.guards_volume] is None]
+    left = read(copy) if unsure and copy and copy.is_file() else {}
+    if names := [name for name in unsure if left.get(name)]:
+        message = f"{' and '.join(names)} stand in {copy} alone, and no Docker engine can say whether data needs them"
+        hint = f"copy their lines from {copy} into {path}; where that data is given up, remove {copy}"
+        raise StackError(message, where=str(path), hint=hint)
 
 
 def _refuse_unfit(
-    wanted: Sequence[Secret], values: Mapping[str, str], path: Path, volume_exists: Callable[[str], bool]
+    wanted: Sequence[Secret], values: Mapping[str, str], path: Path, volume_exists: Callable[[str], bool | None]
 ) -> tuple[Complaint, ...]:
     """Refuse values that cannot stay; weak ones that open data which is there already are told instead."""
     bearable = []

@@ -33,7 +33,7 @@ def misfit(secret: Secret, value: str) -> Complaint | None:
     if secret.url_safe and not URL_SAFE.match(value):
         message = f"{name} has other characters than letters, digits, `-` and `_`"
         return Complaint(message, "choose one without them")
-    if secret.prefix and not value.startswith(secret.prefix):
+    if not value.startswith(secret.prefix):
         return Complaint(f"{name} does not begin with {secret.prefix}", f"put {secret.prefix} before it")
     return None
 

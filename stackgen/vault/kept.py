@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from stackgen import interrupts
 from stackgen.aside import ASIDE, make_durable, place_aside, write_aside
 from stackgen.errors import StackError
 from stackgen.facts.refusals import refused
@@ -58,6 +59,7 @@ def change(path: Path, values: Mapping[str, str]) -> None:
         raise refused("the secrets cannot be kept", error, path) from None
 
 
+@interrupts.whole()
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner may read, aside first, then in place of the old one; a link to it stays a link."""
     real = _real(path)
@@ -76,17 +78,24 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def linked_folder(path: Path) -> Path | None:
+    """The folder that a link to the secrets leads into; None where they are at their own place, or not to be reached."""
+    folder = _real(path).parent
+    return folder if path.is_symlink() and folder.is_dir() else None
+
+
 def drop_asides(folder: Path) -> None:
     """Take away what a kill left of writes in the folder .stackgen; whoever calls holds the lock.
 
     Raises:
         StackError: it cannot be taken away.
     """
-    for path in (*folder.glob(f"*{ASIDE}"), place_aside(_real(folder / FILE))):
-        try:
+    try:
+        for path in (*folder.glob(f"*{ASIDE}"), place_aside(_real(folder / FILE))):
             path.unlink(missing_ok=True)
-        except OSError as error:
-            raise refused("what an interrupted write left cannot be taken away", error, path) from None
+    except OSError as error:
+        path = Path(error.filename or folder)
+        raise refused("what an interrupted write left cannot be taken away", error, path) from None
 
 
 def prepare(folder: Path) -> Path:
@@ -97,7 +106,10 @@ def prepare(folder: Path) -> Path:
     """
     path = folder / FOLDER
     try:
-        path.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+        if not path.is_dir():
+            path.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+            with suppress(OSError):  # as below: it is made, and whether that is forced onto the disk is the disk's
+                make_durable({folder})
         _ignore_all_of(path)
     except OSError as error:
         raise refused("the folder for secrets cannot be made", error, Path(error.filename or path)) from None

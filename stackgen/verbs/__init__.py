@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stackgen.verbs.adopting import Adoption, adopt
-    from stackgen.verbs.beginning import Ground, Proposed, Wishes, ground, proposal_lines, propose
+    from stackgen.verbs.asked_files import Opened
+    from stackgen.verbs.beginning import Proposed, Wishes, proposal_lines, propose
     from stackgen.verbs.checking import add_live, static_report
     from stackgen.verbs.choice import group_lines
     from stackgen.verbs.explaining import (
-        Opened,
         answer,
         folder_beside,
         masked_failure,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from stackgen.verbs.facts import (
         Kept,
+        data_of_facts,
         facts_beside,
         folder_of,
         hub_token,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         lines_of_fact,
         rows_of_facts,
     )
+    from stackgen.verbs.finding import FoundDocker, Ground, ground, known_cards, room_warnings
     from stackgen.verbs.first_files import keep_spec, require_room
     from stackgen.verbs.logs import Logs
     from stackgen.verbs.looking import Status, status_of
@@ -64,13 +66,17 @@ if TYPE_CHECKING:
 
 FILES = {
     "adopting": ("Adoption", "adopt"),
-    "beginning": ("Ground", "Proposed", "Wishes", "ground", "proposal_lines", "propose"),
+    "asked_files": ("Opened",),
+    "beginning": ("Proposed", "Wishes", "proposal_lines", "propose"),
     "checking": ("add_live", "static_report"),
     "explaining": (
-        "Opened", "answer", "folder_beside", "masked_failure", "named_profiles", "open_asked", "profile", "profiles",
+        "answer", "folder_beside", "masked_failure", "named_profiles", "open_asked", "profile", "profiles",
     ),
     "choice": ("group_lines",),
-    "facts": ("Kept", "facts_beside", "folder_of", "hub_token", "keep_facts", "lines_of_fact", "rows_of_facts"),
+    "facts": (
+        "Kept", "data_of_facts", "facts_beside", "folder_of", "hub_token", "keep_facts", "lines_of_fact", "rows_of_facts",
+    ),
+    "finding": ("FoundDocker", "Ground", "ground", "known_cards", "room_warnings"),
     "first_files": ("keep_spec", "require_room"),
     "logs": ("Logs",),
     "looking": ("Status", "status_of"),
@@ -92,15 +98,15 @@ FILES = {
 """The file of each name, for what runs; the imports above say the same to the type checker, and a test compares them."""
 
 __all__ = [
-    "Adoption", "Ground", "Kept", "Logs", "Opened", "Proposed", "Rendered", "Secrets", "Sight", "Solved", "Stack",
-    "Status", "Wishes", "add_live", "adopt", "answer", "begin_rotation", "consequences", "differences",
+    "Adoption", "FoundDocker", "Ground", "Kept", "Logs", "Opened", "Proposed", "Rendered", "Secrets", "Sight", "Solved", "Stack",
+    "Status", "Wishes", "add_live", "adopt", "answer", "begin_rotation", "consequences", "data_of_facts", "differences",
     "facts_beside", "final_lines", "finish_interrupted", "folder_beside", "folder_of", "forget_replaced",
     "forget_simulation", "ground", "group_lines", "hub_token", "is_interrupted", "keep_facts", "keep_secret",
-    "keep_spec", "leftovers", "lines_of_fact", "masked_failure", "named_profiles", "open_asked", "open_stack",
+    "keep_spec", "known_cards", "leftovers", "lines_of_fact", "masked_failure", "named_profiles", "open_asked", "open_stack",
     "open_stacks", "profile", "profiles", "proposal_lines", "propose", "reached", "readers", "record_measured",
-    "refuse_rotation", "refuse_what_is_real", "render_stack", "render_stacks", "require_room", "rows_of_facts",
-    "secret_named", "secrets_of", "settle_access", "sight_of", "solve", "stack_name", "static_report", "status_of",
-    "still_awake", "text_of_file",
+    "refuse_rotation", "refuse_what_is_real", "render_stack", "render_stacks", "require_room", "room_warnings",
+    "rows_of_facts", "secret_named", "secrets_of", "settle_access", "sight_of", "solve", "stack_name", "static_report",
+    "status_of", "still_awake", "text_of_file",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # a type checker that saw it would take any name for one of ours

@@ -81,17 +81,11 @@ def adopt(file: Path, stack: Stack, *, groups: Sequence[str] = (), tell: Callabl
     Raises:
         SpecError: an edited file is no YAML.
     """
-    edited = [*files.hand_edits(stack.out), *_edited_env(stack)]
-    gone = tuple(path for path in edited if files.text_of(stack.out / path) is None)
     engines = frozenset(instance.name for instance in stack.plan.instances)
-    texts = {
-        path: adoption.text_of(stack.out / path, path, engines)
-        for path in adoption.FILES
-        if path in edited and path not in gone
-    }
+    edited, gone, texts, manifest = files.steadily(stack.out, lambda: _edited(stack, engines))
     search = _Search(file, stack, groups, texts, engines)
     search.run(tell)
-    wanted, manifest = {each.path: each.text for each in stack.files()}, files.read_manifest(stack.out)
+    wanted = {each.path: each.text for each in stack.files()}
     others = [path for path in edited if path not in (*gone, *texts)]
     copies = dict(_copies(stack, others))
     return Adoption(
@@ -157,6 +151,20 @@ def masked(stack: Stack) -> Callable[[str], str]:
         if text is not None:
             mask.rendered(value_of(text, path))
     return mask.text
+
+
+def _edited(
+    stack: Stack, engines: frozenset[str]
+) -> tuple[list[str], tuple[str, ...], dict[str, Text], dict[str, str]]:
+    """Edited files, those of them that are gone, what the others hold, and what stackgen wrote of all."""
+    edited = [*files.hand_edits(stack.out), *_edited_env(stack)]
+    gone = tuple(path for path in edited if files.text_of(stack.out / path) is None)
+    texts = {
+        path: adoption.text_of(stack.out / path, path, engines)
+        for path in adoption.FILES
+        if path in edited and path not in gone
+    }
+    return edited, gone, texts, files.read_manifest(stack.out)
 
 
 def _edited_env(stack: Stack) -> list[str]:

@@ -20,29 +20,35 @@ from stackgen import __version__
 FOLDER_VARIABLE = "STACKGEN_REPORTS"
 """Names the folder of the reports."""
 _LIBRARIES = ("docker", "huggingface_hub", "jinja2", "pydantic", "rich", "ruamel.yaml", "typer")
+_SPEC_FILE = "stack.yaml"
 _HIDDEN = "…"
 _INDENT = "  "
 
 
-def report_text(error: BaseException, words: Sequence[str], verbs: Collection[str], file: Path) -> str:
+def is_spec(path: Path) -> bool:
+    """Whether a word of the command line is likely to name a spec or its folder."""
+    return path.suffix in {".yaml", ".yml"} or (path / _SPEC_FILE).is_file()
+
+
+def report_text(error: BaseException, words: Sequence[str], verbs: Collection[str], files: Sequence[Path]) -> str:
     """The report.
 
     Args:
         error: what was raised.
         words: the command line behind the program's name.
         verbs: the names of all verbs, which may be shown.
-        file: the spec that the verb was about, or its folder.
+        files: specs that the verb may have been about, or their folders; keys are those of the first.
     """
-    spec = file / "stack.yaml" if file.is_dir() else file
-    data, shape = _spec(spec)
+    specs = [file / _SPEC_FILE if file.is_dir() else file for file in files]
+    found = [_spec(spec) for spec in specs]
     parts = {
         "versions": f"stackgen {__version__}, Python {platform.python_version()}, {platform.platform()}\n{_versions()}",
         "command": " ".join(("stackgen", *(_shown(word, verbs) for word in words))),
-        "keys of the spec": shape,
+        "keys of the spec": found[0][1],
         "trace": "".join(traceback.format_exception(error)).rstrip(),
     }
     text = "\n\n".join(f"{title}:\n{part}" for title, part in parts.items()) + "\n"
-    return _masker(spec.absolute().parent, data)(text)
+    return _masker([spec.absolute().parent for spec in specs], [data for data, _ in found])(text)
 
 
 def keep_report(text: str) -> Path | None:
@@ -113,18 +119,19 @@ def _shape(value: Any, indent: str) -> Iterator[str]:
             yield f"{indent}{key}: {type(item).__name__}"
 
 
-def _masker(folder: Path, data: dict[str, Any]) -> Callable[[str], str]:
+def _masker(folders: Sequence[Path], written: Sequence[dict[str, Any]]) -> Callable[[str], str]:
     """A function that takes out every secret that can be known here: kept ones, variables and keys named like one."""
     try:
         from stackgen import vault  # noqa: PLC0415 - the bug may be there
-        from stackgen.facts.secret_words import secret_words  # noqa: PLC0415
-        from stackgen.masking import Mask  # noqa: PLC0415
+        from stackgen.facts.secret_words import secret_words  # noqa: PLC0415 - likewise
+        from stackgen.masking import Mask  # noqa: PLC0415 - likewise
 
         known = [value for name, value in os.environ.items() if secret_words().names(name)]
-        for file in (folder / vault.FOLDER).rglob(vault.FILE):
+        for file in (file for folder in folders for file in (folder / vault.FOLDER).rglob(vault.FILE)):
             known += vault.read(file).values()
         mask = Mask(known=known)
-        mask.rendered(data)  # any key of a spec that could not be read through may hold one
+        for data in written:
+            mask.rendered(data)  # any key of a spec that could not be read through may hold one
     except Exception:  # noqa: BLE001 - then all that could be said with it stays unsaid
         return lambda _: f"stackgen {__version__}: the secrets could not be read, so nothing is shown\n"
     return mask.text

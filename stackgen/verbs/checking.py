@@ -20,7 +20,8 @@ from stackgen.verbs.stack import Stack
 def static_report(stack: Stack) -> Report:
     """Everything that can be proven without an engine."""
     plan = stack.plan
-    return Report(plan.name, static=list(_static_findings(stack)), warnings=plan.warnings, simulated=plan.simulated)
+    findings = files.steadily(stack.out, lambda: list(_static_findings(stack)))
+    return Report(plan.name, static=findings, warnings=plan.warnings, simulated=plan.simulated)
 
 
 def add_live(
@@ -135,6 +136,10 @@ def _access_findings(stack: Stack, docker: runtime.Docker) -> Iterator[Finding]:
 
 def files_finding(stack: Stack) -> Finding:
     """Whether the rendered files are what the spec says and what stackgen wrote."""
+    return files.steadily(stack.out, lambda: _files_finding(stack))
+
+
+def _files_finding(stack: Stack) -> Finding:
     rendered = stack.files()
     again = stack.plan.verb("up") if stack.plan.simulated else "stackgen render"
     if files.is_interrupted(stack.out):

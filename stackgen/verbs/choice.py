@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from stackgen import vault
-from stackgen.errors import StackError
+from stackgen.errors import StackError, joined
 from stackgen.facts.refusals import refused
 from stackgen.plan import Plan
 from stackgen.plan.groups import exclusions
@@ -16,39 +17,104 @@ from stackgen.spec import Spec
 FILE = "groups.json"
 
 
-def wanted(spec: Spec | None, asked: Sequence[str], home: Path, folder: Path) -> tuple[str, ...]:
+def wanted(spec: Spec | None, asked: Sequence[str], before: Sequence[str] | None) -> tuple[str, ...]:
     """Names of the groups that are to be active; whether the spec has them is for the plan to say.
 
     Args:
         spec: what is sound of the spec; None where nothing is.
         asked: groups that somebody asks for now. They win over kept ones of the same exclusion, and end the memory of
             groups that the spec no longer has.
+        before: groups that were kept; None where nobody chose.
+    """
+    if spec is None or not spec.groups:
+        return tuple(asked)
+    if not asked or not before:
+        return tuple(asked or before or ())
+    words = exclusions(spec)
+    taken = {words.get(name) for name in asked}
+    return (*asked, *(name for name in before if name in words and words[name] not in taken))
+
+
+def kept_by(spec: Spec | None, home: Path, folder: Path) -> tuple[str, ...] | None:
+    """What `kept` says, of a spec that has groups at all.
+
+    Raises:
+        StackError: what was kept cannot be read.
+    """
+    return kept(home, folder) if spec and spec.groups else None
+
+
+def kept(home: Path, folder: Path) -> tuple[str, ...] | None:
+    """Names of the groups that were chosen; None where nobody chose.
+
+    Args:
         home: where the choice is kept: the spec's folder, or that of the simulation.
         folder: the spec's; a simulation without a choice of its own follows it.
 
     Raises:
         StackError: what was kept cannot be read.
     """
-    if spec is None or not spec.groups:
-        return tuple(asked)
-    kept = _kept(home)
-    kept = _kept(folder) if kept is None else kept
-    if not asked or not kept:
-        return tuple(asked or kept or ())
-    words = exclusions(spec)
-    taken = {words.get(name) for name in asked}
-    return (*asked, *(name for name in kept if name in words and words[name] not in taken))
+    own = _kept(home)
+    return _kept(folder) if own is None else own
 
 
-def keep(home: Path, active: Sequence[str]) -> None:
-    """Remember the active groups for later verbs.
+def require_same(home: Path, folder: Path, before: Sequence[str] | None, active: Sequence[str]) -> None:
+    """Refuse to write for groups that are no longer those that count: the plan was made before somebody chose others.
+
+    Args:
+        home: see `kept`.
+        folder: likewise.
+        before: groups that were kept when the plan was made.
+        active: those that the plan has as active.
+
+    Raises:
+        StackError: somebody chose others meanwhile.
+    """
+    now = kept(home, folder)
+    if now != before and set(now or ()) != set(active):
+        message = f"other groups were chosen meanwhile: {', '.join(now or ())}"
+        raise StackError(
+            message, where=str(home / vault.FOLDER / FILE), hint="run it again, with --group where you want others"
+        )
+
+
+@contextmanager
+def kept_for(home: Path, active: Sequence[str], is_interrupted: Callable[[], bool]) -> Iterator[None]:
+    """Remember the active groups while files are written for them: whoever comes after a kill goes on to them.
+
+    Args:
+        home: where the choice is kept.
+        active: the groups.
+        is_interrupted: whether the write is still to be finished, where it failed.
+
+    Raises:
+        StackError: they cannot be kept. Or that of the block; then the old choice counts again.
+    """
+    old = _kept(home)
+    keep(home, active)
+    try:
+        yield
+    except StackError as refusal:
+        try:
+            if not is_interrupted():
+                keep(home, old)
+        except StackError as other:
+            raise joined((refusal, other)) from None
+        raise
+
+
+def keep(home: Path, active: Sequence[str] | None) -> None:
+    """Remember the active groups for later verbs; None forgets any choice.
 
     Raises:
         StackError: it cannot be written.
     """
     path = vault.prepare(home) / FILE
     try:
-        vault.write_private(path, json.dumps({"active": list(active)}) + "\n")
+        if active is None:
+            path.unlink(missing_ok=True)
+        else:
+            vault.write_private(path, json.dumps({"active": list(active)}) + "\n")
     except OSError as error:
         raise refused("the choice of groups cannot be kept", error, path) from None
 

@@ -8,14 +8,14 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stackgen import facts, files, vault
 from stackgen.errors import Problem, SpecError, StackError
 from stackgen.facts import Card, ModelFacts, Variant
 from stackgen.records import dataclass
 from stackgen.render import yaml
-from stackgen.sources import Declared, declared, nearest
+from stackgen.sources import Declared, declared, describe, nearest
 
 if TYPE_CHECKING:
     from stackgen.lookup import Found
@@ -98,12 +98,13 @@ def keep_facts(folder: Path, found: Found, known: Declared, *, force: bool = Fal
     body = yaml.dump({"models": {found.model: entry}}, header)
     digest = hashlib.sha256(body.encode()).hexdigest()
     text = f"# sha256 of what follows: {digest}\n\n{body}"
-    old = _text(folder / path)
-    if old is not None and not force and not _is_ours(old, found.model):
-        hint = "take what you need from it, then: --force overwrites it"
-        raise StackError("somebody edited this file, and it would be lost", where=seen, hint=hint)
-    if old != text:
-        files.put(folder / path, text)
+    with files.turn((folder / path).parent):
+        old = _text(folder / path)
+        if old is not None and not force and not _is_ours(old, found.model):
+            hint = "take what you need from it, then: --force overwrites it"
+            raise StackError("somebody edited this file, and it would be lost", where=seen, hint=hint)
+        if old != text:
+            files.put(folder / path, text)
     return Kept(seen, changed=old != text, shipped=shipped is not None)
 
 
@@ -122,13 +123,7 @@ def lines_of_fact(known: Declared, identifier: str) -> Iterator[tuple[str, str]]
     Raises:
         StackError: nobody knows it.
     """
-    group = "cards" if identifier in known.catalogue.cards else "models"
-    entries: Mapping[str, Card | ModelFacts] = {**known.catalogue.models, **known.catalogue.cards}
-    if identifier not in entries:
-        hint = nearest(identifier, entries)
-        add = facts.how_to_declare(identifier, "llm")
-        raise StackError(f"nothing is known of {identifier}", hint=f"{hint}; for a model that is new: {add}")
-    entry = entries[identifier]
+    group, entry = _fact(known, identifier)
     for field in dataclasses.fields(entry):
         value = getattr(entry, field.name)
         if isinstance(value, tuple):
@@ -137,6 +132,51 @@ def lines_of_fact(known: Declared, identifier: str) -> Iterator[tuple[str, str]]
             estimate = field.name == "weights_gib" and isinstance(entry, ModelFacts) and entry.is_estimate
             yield field.name, f"{value} (estimate)" if estimate else str(value)
     yield "said by", _said_by(known, group, identifier)
+
+
+def data_of_facts(known: Declared, identifier: str = "") -> dict[str, list[dict[str, Any]]]:
+    """Everything about every card and model, or about one of them, for programs; what no source says is null.
+
+    Raises:
+        StackError: nobody knows it.
+    """
+    if identifier:
+        group, entry = _fact(known, identifier)
+        return {"cards": [], "models": [], group: [_data(known, group, identifier, entry)]}
+    cards, models = known.catalogue.cards, known.catalogue.models
+    return {
+        "cards": [_data(known, "cards", name, card) for name, card in cards.items()],
+        "models": [_data(known, "models", name, model) for name, model in models.items()],
+    }
+
+
+def _fact(known: Declared, identifier: str) -> tuple[str, Card | ModelFacts]:
+    """One card or model, and which of both it is.
+
+    Raises:
+        StackError: nobody knows it.
+    """
+    cards, models = known.catalogue.cards, known.catalogue.models
+    if identifier in cards:
+        return "cards", cards[identifier]
+    if identifier in models:
+        return "models", models[identifier]
+    hint = nearest(identifier, {**models, **cards})
+    add = facts.how_to_declare(identifier, "llm")
+    raise StackError(f"nothing is known of {describe(identifier)}", hint=f"{hint}; for a model that is new: {add}")
+
+
+def _data(known: Declared, group: str, identifier: str, entry: Card | ModelFacts) -> dict[str, Any]:
+    """The fields of an entry; 0 and empty words mean that no source says it."""
+    data = _fields(entry)
+    if isinstance(entry, ModelFacts):
+        data["variants"] = [_fields(variant) for variant in entry.variants]
+    return {**data, "estimate": entry.is_estimate, "said_by": _said_by(known, group, identifier)}
+
+
+def _fields(entry: Card | ModelFacts | Variant) -> dict[str, Any]:
+    said = {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)}
+    return {name: value if value or isinstance(value, bool) else None for name, value in said.items()}
 
 
 def _said_by(known: Declared, group: str, identifier: str) -> str:

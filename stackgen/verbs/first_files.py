@@ -10,7 +10,8 @@ from stackgen import draft, files, sources
 from stackgen.errors import StackError
 from stackgen.plan import schema
 from stackgen.render import yaml
-from stackgen.verbs.beginning import Ground, Proposed
+from stackgen.verbs.beginning import Proposed
+from stackgen.verbs.finding import Ground
 
 _FORCE = "look at it first; --force overwrites it"
 
@@ -39,20 +40,30 @@ def require_room(folder: Path, ci: str, *, force: bool) -> None:
         raise StackError("nothing can be written into this folder", where=_seen(nearest), hint=hint)
 
 
-def keep_spec(where: Ground, proposed: Proposed, ci: str) -> tuple[str, ...]:
+def keep_spec(where: Ground, proposed: Proposed, ci: str, *, force: bool = False) -> tuple[str, ...]:
     """Write everything, or nothing; the spec comes last, so that where it is, all of it is.
 
     Args:
         where: the folder.
         proposed: the spec.
         ci: `github`, `gitlab`, or empty.
+        force: overwrite what is there.
 
     Returns:
         The files, as seen from the working directory.
 
     Raises:
-        StackError: they cannot be written.
+        StackError: they cannot be written, or somebody else has written some since anybody looked.
     """
+    with files.turn(where.folder):
+        require_room(where.folder, ci, force=force)
+        texts = _texts(where, proposed, ci)
+        files.put_together(texts)
+    return tuple(_seen(path) for path in reversed(texts))
+
+
+def _texts(where: Ground, proposed: Proposed, ci: str) -> dict[Path, str]:
+    """What is written, by path, in the order of writing."""
     folder = where.folder
     texts = {folder / draft.SCHEMA_FILE: json.dumps(schema.of_spec(), indent=2, ensure_ascii=False) + "\n"}
     texts |= {folder / draft.facts_path(card): _facts(card, where) for card in where.inventory.new}
@@ -61,8 +72,7 @@ def keep_spec(where: Ground, proposed: Proposed, ci: str) -> tuple[str, ...]:
         path, text = draft.ci_file(ci, folder.absolute(), sources.FILE_NAME)
         texts[path] = text
     texts[folder / sources.FILE_NAME] = proposed.text
-    files.put_together(texts)
-    return tuple(_seen(path) for path in reversed(texts))
+    return texts
 
 
 def _facts(card: str, where: Ground) -> str:

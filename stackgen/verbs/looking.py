@@ -20,7 +20,6 @@ from stackgen.verbs.drift import NO_CONTAINER, NOT_IN_SPEC, ONE_MORE, Measure, d
 from stackgen.verbs.running import gateway_port
 from stackgen.verbs.sight import Sight
 
-JSON_VERSION = 1
 _DIGEST_DIGITS = 12
 _RESTING = frozenset({"asleep", "dormant"})
 """States of services that have no container and should have none."""
@@ -148,9 +147,9 @@ class Status:
         return command(words, simulated=self.simulated)
 
     def as_json(self) -> dict[str, Any]:
-        """For programs; `version` grows when a key changes its meaning.
+        """For programs, below the version.
 
-        version, stack, simulated; ok: everything runs as the spec says; gateway_url: where it is published, or null;
+        stack, simulated; ok: everything runs as the spec says; gateway_url: where it is published, or null;
         spec_problems: how many; files: {state, complaints}; warnings. services, by name: name, in_spec, job,
         state (running, exited, absent, asleep, done, dormant, …), health (null without a check), exit_code (of one that ended),
         restarts, started_at and ended_at (ISO, UTC), age_seconds, drift (empty: `stackgen up` would not change it),
@@ -158,7 +157,6 @@ class Status:
         asleep: public names that nobody answers to now, by their groups.
         """
         return {
-            "version": JSON_VERSION,
             "stack": self.stack,
             "simulated": self.simulated,
             "ok": self.ok,

@@ -80,8 +80,9 @@ def record_measured(stack: Stack, report: Report, today: date) -> list[str]:
     if not rows:
         return [*told, f"nothing was recorded: {measuring.FILE} is as it was"]
     path = stack.folder / measuring.FILE
-    update = measuring.updated(text_of(path), measuring.one_of_each(rows))
-    files.put(path, update.text)
+    with files.turn(stack.folder):
+        update = measuring.updated(text_of(path), measuring.one_of_each(rows))
+        files.put(path, update.text)
     counts = [f"{count} {what}" for count, what in ((update.new, "new"), (update.replaced, "replaced")) if count]
     return [*told, f"wrote {measuring.FILE}: {', '.join(counts)}"]
 

@@ -68,6 +68,18 @@ def cards(_: Path) -> Iterator[str]:
     yield from _first_column("cards.csv")
 
 
+def sources(_: Path) -> Iterator[str]:
+    """Models that came with stackgen."""
+    yield from _first_column("models.csv")
+
+
+def files(spec: Path) -> Iterator[str]:
+    """The spec and what was rendered of it, as `explain` calls them."""
+    folder = spec.parent / "rendered"
+    yield from [spec.name] if spec.is_file() else []
+    yield from sorted(str(file.relative_to(folder)) for file in folder.rglob("[!.]*") if file.is_file())
+
+
 def facts(_: Path) -> Iterator[str]:
     """Cards and models that came with stackgen."""
     yield from _first_column("cards.csv")

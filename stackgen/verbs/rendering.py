@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from stackgen import files, render, vault
+from stackgen import files, interrupts, render, vault
 from stackgen import plan as planning
 from stackgen.errors import DockerError, DriftError, StackError, joined
 from stackgen.facts.refusals import refused
@@ -71,9 +71,7 @@ def render_stacks(stacks: Sequence[Stack], *, force: bool = False, may_start: bo
         StackError: secrets or files cannot be read or written; all that keeps one of the stacks from being written. Or a
             server cannot be told a new secret.
     """
-    with ExitStack() as locks:
-        for home in sorted({stack.home for stack in stacks}):
-            locks.enter_context(vault.locked(home))
+    with turn(*stacks):
         ready, refusals = list[_Ready](), list[StackError]()
         for stack in stacks:
             try:
@@ -82,7 +80,27 @@ def render_stacks(stacks: Sequence[Stack], *, force: bool = False, may_start: bo
                 refusals.append(refusal)
         if refusals:
             raise joined(refusals)
-        return [_write(each, force=force, may_start=may_start) for each in ready]
+        with nullcontext() if any(each.intended for each in ready) else interrupts.whole("everything was written"):
+            return _written(ready, force=force, may_start=may_start)
+
+
+def _written(ready: Sequence[_Ready], *, force: bool, may_start: bool) -> list[Rendered]:
+    done = list[Rendered]()
+    for each in ready:
+        try:
+            done.append(_write(each, force=force, may_start=may_start))
+        except StackError as refusal:
+            raise joined((refusal, *_half_way([one.stack for one in ready], len(done)))) from None
+    return done
+
+
+def _half_way(stacks: Sequence[Stack], done: int) -> Iterator[StackError]:
+    """Says what was written of several stacks and what was not; nothing where there is no doubt."""
+    if len(stacks) > 1:
+        written = ", ".join(f"{stack.plan.name} ({stack.out})" for stack in stacks[:done])
+        rest = ", ".join(f"{stack.plan.name} ({stack.out})" for stack in stacks[done:])
+        message = f"written: {written or 'nothing'}; not written: {rest}"
+        yield StackError(message, hint="once that is mended, the same command writes the rest; each folder is one set")
 
 
 def refuse_stack(stack: Stack, intended: Mapping[str, vault.SecretValue]) -> None:
@@ -126,15 +144,27 @@ def finish_interrupted(stack: Stack) -> bool:
     """
     if not files.is_interrupted(stack.out):
         return False
-    with vault.locked(stack.home):
+    with turn(stack):
         return files.recover(stack.out)
+
+
+@contextmanager
+def turn(*stacks: Stack) -> Iterator[None]:
+    """Nobody else writes secrets or files of these stacks meanwhile, nor into their folders: homes first, then output folders.
+
+    Raises:
+        StackError: a lock cannot be taken.
+    """
+    with vault.locked(*(stack.home for stack in stacks)), files.turn(*(stack.out for stack in stacks)):
+        yield
 
 
 def _ready(stack: Stack, *, force: bool, intended: Mapping[str, vault.SecretValue]) -> _Ready:
     """What will be written, once nothing is in its way; a write that was interrupted before is finished."""
     if stack.plan.simulated:
         vault.prepare(stack.folder)  # keeps all of .stackgen out of git
-    _refuse_to_forget(stack)
+    if stack.plan.groups:
+        choice.require_same(stack.home, stack.folder, stack.kept_groups, stack.plan.active_groups)
     found = vault.look(
         stack.home,
         stack.plan.secrets,
@@ -142,6 +172,7 @@ def _ready(stack: Stack, *, force: bool, intended: Mapping[str, vault.SecretValu
         volume_exists=lambda volume: _holds_data(stack.plan, volume),
         removal=stack.plan.verb("down --volumes"),
         intended=intended,
+        copy=stack.out / render.ENV_FILE,
     )
     env = env_file(stack.plan, {name: value.reveal() for name, value in found.values.items()})
     wanted = {file.path: file.text for file in stack.files()}
@@ -159,14 +190,15 @@ def _write(ready: _Ready, *, force: bool, may_start: bool) -> Rendered:
     digest, known = files.digest(env), vault.rendered_env_digests(stack.home, stack.out)
     vault.keep_rendered_env_digests(stack.home, stack.out, [*known, digest])
     name = stack.plan.name
-    with _named_for(stack):
+    remembered = (
+        choice.kept_for(stack.home, stack.chosen, lambda: is_interrupted(stack)) if stack.chosen else nullcontext()
+    )
+    with _named_for(stack), remembered:
         written = files.write(stack.out, stack.files(), stack=name, env=env, env_digests=[*known, digest], force=force)
     vault.keep_rendered_env_digests(stack.home, stack.out, [digest])
     if rotated:
         left = vault.intended(stack.home)
         vault.intend(stack.home, replace(left, new={name: left.new[name] for name in left.new if name not in rotated}))
-    if stack.chosen:
-        choice.keep(stack.home, stack.chosen)
     if stack.plan.simulated:
         _keep_faults(stack)
     return Rendered(
@@ -217,7 +249,8 @@ def text_of_file(stack: Stack, path: str | None = None) -> str:
 
 def differences(stack: Stack) -> list[files.Difference]:
     """What a render would change in the output folder now."""
-    return list(files.differences(stack.out, stack.files()))
+    wanted = stack.files()
+    return files.steadily(stack.out, lambda: list(files.differences(stack.out, wanted)))
 
 
 def holds_data(plan: Plan, storage: str) -> bool:
@@ -235,31 +268,12 @@ def holds_data(plan: Plan, storage: str) -> bool:
     return runtime.connect().has_volume(where)
 
 
-def _holds_data(plan: Plan, storage: str) -> bool:
-    """Whether data waits in a storage; on a machine without an engine no volume does."""
+def _holds_data(plan: Plan, storage: str) -> bool | None:
+    """Whether data waits in a storage; None where only an engine could say, and none answers."""
     try:
         return holds_data(plan, storage)
     except DockerError:
-        return False
-
-
-def _refuse_to_forget(stack: Stack) -> None:
-    """Values that are left in the rendered `.env` alone are not made anew where nobody can say whether data needs them."""
-    kept, env = stack.values(), stack.out / render.ENV_FILE
-    lost = [secret for secret in stack.plan.secrets if secret.guards_volume and not kept.get(secret.name)]
-    left = vault.read(env) if lost and env.is_file() else {}
-    lost = [secret for secret in lost if left.get(secret.name)]
-    try:
-        for secret in lost:
-            holds_data(stack.plan, secret.guards_volume)
-    except DockerError:
-        path = stack.home / vault.FOLDER / vault.FILE
-        raise StackError(
-            f"{' and '.join(secret.name for secret in lost)} stand in {env} alone, "
-            "and no Docker engine can say whether data needs them",
-            where=str(path),
-            hint=f"copy their lines from {env} into {path}; where that data is given up, remove {env}",
-        ) from None
+        return None
 
 
 def _keep_faults(stack: Stack) -> None:

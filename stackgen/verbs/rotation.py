@@ -12,7 +12,7 @@ from stackgen import runtime, vault
 from stackgen.errors import DockerError, StackError
 from stackgen.parts import Rekey, Secret, SecretKind, Service
 from stackgen.sources import printable
-from stackgen.verbs.rendering import holds_data, refuse_stack
+from stackgen.verbs.rendering import holds_data, refuse_stack, turn
 from stackgen.verbs.secrets import client_keys, readers, secret_named
 from stackgen.verbs.stack import Stack
 
@@ -45,7 +45,7 @@ def refuse_rotation(stack: Stack, names: Iterable[str], environment: Mapping[str
     Raises:
         StackError: one cannot be rotated, or not now; then none is.
     """
-    with vault.locked(stack.home):
+    with turn(stack):
         _planned(stack, names, environment)
 
 
@@ -58,7 +58,7 @@ def begin_rotation(stack: Stack, names: Iterable[str], environment: Mapping[str,
     Raises:
         StackError: one cannot be rotated, or not now; then none is.
     """
-    with vault.locked(stack.home):
+    with turn(stack):
         left = vault.intended(stack.home)
         vault.intend(stack.home, _planned(stack, names, environment))
     return tuple(left.new)
@@ -106,12 +106,12 @@ def _refuse_now(stack: Stack, secret: Secret, kept: str) -> None:
             f"only you can get a new value of {name}", hint=f"`{plan.verb(f'secrets set {name}')}` takes it"
         )
     if not kept:
-        raise StackError(f"{name} has no value yet, so there is none to replace", hint=f"{plan.verb('up')} makes it")
+        raise StackError(f"{name} has no value yet, so there is none to replace", hint=f"`{plan.verb('up')}` makes it")
     if not secret.guards_volume or not holds_data(plan, secret.guards_volume):
         return
     where = plan.kept_in(secret.guards_volume)
     if secret.fixed:
-        hint = f"to begin anew without that data: {plan.verb('down --volumes')}, then rotate it"
+        hint = f"to begin anew without that data: `{plan.verb('down --volumes')}`, then rotate it"
         raise StackError(f"{name} cannot change while {where} holds data: {secret.fixed}", hint=hint)
     for service in plan.services:
         if service.rekey and service.rekey.secret.name == name and not _running(stack, service):
@@ -161,7 +161,9 @@ def _tell(
     if said:
         _undo(stack, service, rekey, kept, container)
         message = f"{service.name} does not take a new {rekey.secret.name}: {said}"
-        raise StackError(message, hint=f"nothing has changed; {stack.plan.verb(f'logs {service.name}')} may tell more")
+        raise StackError(
+            message, hint=f"nothing has changed; `{stack.plan.verb(f'logs {service.name}')}` may tell more"
+        )
 
 
 def _undo(stack: Stack, service: Service, rekey: Rekey, kept: Mapping[str, str], container: str) -> None:
@@ -171,7 +173,7 @@ def _undo(stack: Stack, service: Service, rekey: Rekey, kept: Mapping[str, str],
     if service.proof and _said(container, service.proof.command, b"", service.proof.environment, kept):
         message = f"{service.name} takes neither the old nor a new {name}"
         raise StackError(
-            message, hint=f"look at {stack.plan.verb(f'logs {service.name}')}; {stack.plan.verb('up')} tries again"
+            message, hint=f"look at `{stack.plan.verb(f'logs {service.name}')}`; `{stack.plan.verb('up')}` tries again"
         )
     left = vault.intended(stack.home)
     vault.intend(stack.home, vault.Rotation({key: left.new[key] for key in left.new if key != name}, left.forget))

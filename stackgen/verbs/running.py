@@ -106,7 +106,8 @@ def forget_simulation(file: Path, docker: runtime.Docker, say: Callable[[str], N
         if docker.containers(name):
             hint = "end that one, then: stackgen down --simulate --volumes"
             raise StackError(f"another `up` brought {name} up again meanwhile; its files stay", hint=hint)
-        _remove(home)
+        with vault.locked(home):
+            _remove(home)
 
 
 def _remove(home: Path) -> None:

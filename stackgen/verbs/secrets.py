@@ -54,7 +54,7 @@ class Secrets:
     strangers: list[str]
     """Names in the file that nothing in the stack reads."""
     unfinished: list[str]
-    """Names that a rotation was interrupted at."""
+    """Names whose new value is not yet kept, or whose old one the gateway still has to forget."""
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""

@@ -13,7 +13,6 @@ from stackgen import render, sources, vault
 from stackgen.errors import StackError
 from stackgen.plan import Plan
 from stackgen.records import dataclass
-from stackgen.render import stand_in
 from stackgen.simulators.faults import KINDS, Fault
 from stackgen.sources import describe, nearest, printable
 from stackgen.spec import SIMULATION_SUFFIX
@@ -36,6 +35,8 @@ class Stack:
     out: Path
     chosen: tuple[str, ...] = ()
     """Groups to be kept as the active ones; none where nobody chose now."""
+    kept_groups: tuple[str, ...] | None = None
+    """Groups that were kept as the active ones when it was planned; None where nobody had chosen."""
 
     def files(self) -> tuple[render.File, ...]:
         """What is rendered, seen from where it is written."""
@@ -81,12 +82,15 @@ def open_stack(
     """
     loaded = sources.load(file, changes)
     home = simulation_home(loaded.folder) if simulate else loaded.folder
-    plan = planning.make(loaded, active=choice.wanted(loaded.spec, groups, home, loaded.folder), suggest=suggest)
+    kept = choice.kept_by(loaded.spec, home, loaded.folder)
+    plan = planning.make(loaded, active=choice.wanted(loaded.spec, groups, kept), suggest=suggest)
     if simulate:
+        from stackgen.render import stand_in  # noqa: PLC0415 - it packs archives, which `render` never does
+
         wanted = _faults(plan, faults) if faults is not None else _kept_faults(home)
         plan = planning.simulated(plan, planning.StandIns(reference=stand_in.reference, faults=wanted))
     chosen = plan.active_groups if groups else ()
-    return Stack(plan, loaded.folder, home, out.absolute() if out else home / OUTPUT_FOLDER, chosen)
+    return Stack(plan, loaded.folder, home, out.absolute() if out else home / OUTPUT_FOLDER, chosen, kept)
 
 
 def simulation_home(folder: Path) -> Path:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 _LAYER_BYTES = 6 << 20
-_PIECE_BYTES, _PAUSE_SECONDS = 1 << 18, 0.1
+_PIECE_BYTES, _PAUSE_SECONDS = 1 << 18, 0.25
 _DOCKER = "application/vnd.docker"
 
 
@@ -49,7 +49,7 @@ class Content(dict):
 
 @contextmanager
 def slow_registry():
-    """Name of an image that takes about two seconds to fetch."""
+    """Name of an image that takes about six seconds to fetch."""
     content = Content().fill()
 
     class Server(BaseHTTPRequestHandler):

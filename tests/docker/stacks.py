@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -28,7 +28,7 @@ class Stack:
 
     def __init__(self, folder: Path, label: str) -> None:
         self.folder = folder
-        self.name = f"t-{label}-{hashlib.sha256(f'{TESTS}{os.getpid()}'.encode()).hexdigest()[:8]}"
+        self.name = f"t-{label}-{secrets.token_hex(4)}"  # what a killed run left behind has another name
         self.port = free_port(2)
         self.engine_port = self.port + 1
 
@@ -67,6 +67,19 @@ class Stack:
         project = f"label=com.docker.compose.project={self.name}"
         kinds = (("ps", "-aq"), ("network", "ls", "-q"), ("volume", "ls", "-q"))
         return [line for words in kinds for line in docker(*words, "--filter", project).splitlines()]
+
+    def evidence(self):
+        """How its containers stand, with their last lines, for the report of a test that failed."""
+        project = f"label=com.docker.compose.project={self.name}"
+        lines = [docker("ps", "-a", "--filter", project, check=False)]
+        if not lines[0]:
+            return "no engine answers"
+        for service, identifier in self.containers().items():
+            logs = subprocess.run(
+                ["docker", "logs", "--tail", "15", identifier], capture_output=True, text=True, check=False
+            )
+            lines += [f"{service}:", logs.stdout, logs.stderr]
+        return "\n".join(lines)
 
     def keep_evidence(self):
         """What a failed scenario leaves for a person: rendered files and logs."""

@@ -40,6 +40,7 @@ models:
     engine: infinity
     instance: dead
     modalities: [embedding]
+    overrides: {{compose: {{restart: "on-failure:1"}}}}  # else it loads its libraries again and again beside the others
   there:
     source: there
     engine: ollama

@@ -94,7 +94,7 @@ def failed(report):
 def wait_until(condition):
     end = time.monotonic() + STUCK_SECONDS
     while not condition():
-        assert time.monotonic() < end, "waited too long"
+        assert time.monotonic() < end, f"not so after {STUCK_SECONDS} s"
         time.sleep(0.5)
 
 
@@ -115,7 +115,7 @@ def test_ctrl_c_ends_up_cleanly_and_the_next_up_continues(stack):
             break
     said += process.stderr.readlines()
     process.stderr.close()
-    assert process.wait(60) == 130, "".join(said)
+    assert process.wait(STUCK_SECONDS) == 130, "".join(said)
     assert "`stackgen up` continues" in "".join(said)
     assert "Traceback" not in "".join(said)
     assert stack.containers()
@@ -206,7 +206,7 @@ def test_a_second_up_changes_nothing(stack):
     began = time.monotonic()
     stack.good("up")
     assert stack.containers() == before
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 40
 
 
 def test_status_shows_every_service_healthy(stack):
@@ -361,14 +361,23 @@ def test_up_that_takes_too_long_says_who_is_waited_for(stack):
     assert "vllm-chat (starting)" in result.stderr
 
 
-def test_down_with_volumes_asks_first_and_then_leaves_nothing(stack):
-    dangling = set(filter(None, subprocess.check_output(["docker", "volume", "ls", "-q"], text=True).split()))
+def mounted_volumes(stack, engine):
+    """Those without a name too, that an image asks for; other tests make volumes meanwhile."""
+    form = "{{range .Mounts}}{{.Name}} {{end}}"
+    return {
+        name for container in stack.containers().values() for name in engine("inspect", "-f", form, container).split()
+    }
+
+
+def test_down_with_volumes_asks_first_and_then_leaves_nothing(stack, engine):
+    of_stack = mounted_volumes(stack, engine)
+    assert len(of_stack) > 1, of_stack
     asked = stack.run("down", "--volumes")
     assert asked.returncode == 1
     assert "--yes" in asked.stderr
     assert stack.traces()
     stack.good("down", "--volumes", "--yes")
     assert stack.traces() == []
-    left = set(filter(None, subprocess.check_output(["docker", "volume", "ls", "-q"], text=True).split()))
+    left = set(engine("volume", "ls", "-q").split())
     assert not {volume for volume in left if volume.startswith(stack.name)}
-    assert left <= dangling
+    assert not of_stack & left

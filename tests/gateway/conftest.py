@@ -45,10 +45,12 @@ def _pinned_version() -> str:
 def _install(version: str) -> None:
     """What is here may be half of another version, so the marker goes first and comes back last."""
     MARKER.unlink(missing_ok=True)
-    _run(sys.executable, "-m", "venv", str(FOLDER))
+    _run(sys.executable, "-m", "venv", "--without-pip", str(FOLDER))
     # without prisma, never connected, the proxy answers 500 where it means 401; an image has both of the others inside
     wanted = (f"litellm[proxy]=={version}", "prisma", "prometheus-client")
-    _run(str(FOLDER / "bin" / "python"), "-m", "pip", "install", "--quiet", *wanted)
+    python = str(FOLDER / "bin" / "python")
+    # a proxy compiles the part of it all that it reads
+    _run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-compile", *wanted)
     MARKER.write_text(version, encoding="utf-8")
 
 

@@ -28,7 +28,7 @@ from stackgen.backing import litellm, redis
 from stackgen.modalities import Reply
 from stackgen.plan import Plan
 
-START_SECONDS = 120
+START_SECONDS = 600
 _LOG_LINES = 40
 
 

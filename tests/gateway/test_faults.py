@@ -26,7 +26,7 @@ models:
   hear: {source: Systran/faster-whisper-base, engine: speaches, modalities: [transcription]}
 gateway: {database: false, cache: none, retries: 0}
 """
-WAIT_SECONDS = 4.0
+WAIT_SECONDS = 8.0
 EDITS = {
     "wrong key": ('"os.environ/VLLM_API_KEY"', '"os.environ/INFINITY_API_KEY"'),
     "wrong served name": ('"infinity/embed"', '"infinity/other"'),

@@ -51,7 +51,7 @@ def voices_of(model: str) -> list[Voice]:
             Voice(name=name, language=languages[name[0]], gender=genders[name[1]]) for name in known_voices["kokoro"]
         ]
     parts = model.rpartition("/")[2].split("-")
-    return [Voice(name=parts[2], language=parts[1].partition("_")[0])] if len(parts) > 2 else []  # noqa: PLR2004
+    return [Voice(name=parts[2], language=parts[1].partition("_")[0])] if len(parts) > 2 else []  # noqa: PLR2004 - family, language, voice
 
 
 def rate_of(model: str) -> int:
