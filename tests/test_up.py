@@ -131,7 +131,7 @@ def test_a_gateway_that_dies_ends_it_at_once(stack):
     began = time.monotonic()
     with pytest.raises(NotHealthyError, match="litellm ended with exit code 3"):
         stack(Engine(NONE, dead, events=[event("litellm", "die", exitCode="3")]), seconds=60)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 40  # Compose, which would take 60 s, is not waited for
 
 
 def test_an_engine_that_docker_starts_again_and_becomes_healthy_is_no_failure(stack):

@@ -86,6 +86,12 @@ def test_every_line_that_the_writer_tells_is_the_one_on_which_a_reader_finds_it(
     assert made.lines == dict(begins(root)), made.text
 
 
+@pytest.mark.parametrize("inner", [[Note(["x"], "why")], {"a": Note({"b": 1}, "why")}, [Note([Note(["x"], "a")], "b")]])
+def test_the_line_of_an_item_that_begins_with_a_comment_is_the_one_behind_it(inner):
+    made = written({"list": [inner, "last"]})
+    assert made.lines == dict(begins(YAML(typ="safe", pure=True).compose(made.text))), made.text
+
+
 @pytest.mark.parametrize(
     "text", [*HOSTILE, "0x1F", "!!t", "<<", "=", "---", "...", "Yes", "NULL", ".inf", "2026-01-01"]
 )

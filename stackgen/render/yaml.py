@@ -170,7 +170,9 @@ class _Writer:
             lines.append(f"{pad}- {scalar(item)}{_behind(note)}")
             return
         self._block(path, item, indent + 2, 0)
-        lines[first] = f"{pad}- {lines[first].lstrip()}"
+        text = lines[first].lstrip()
+        self.begins[path] += text.startswith("#")  # a comment above the first of a list or map comes before either
+        lines[first] = f"{pad}- {text}"
 
 
 def _flow(value: Any) -> str:

@@ -108,7 +108,11 @@ def test_a_second_up_gives_up_in_time(stack):
     stack.good("down")
     first = start(stack)
     next(line for line in first.stderr if "starting" in line)
-    second = stack.run("up", "--timeout", "1")
+    first.send_signal(signal.SIGSTOP)  # it is at work for as long as the second one waits
+    try:
+        second = stack.run("up", "--timeout", "1")
+    finally:
+        first.send_signal(signal.SIGCONT)
     list(first.stderr)
     first.stderr.close()
     assert first.wait(300) == 0
