@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stackgen.cli.app import app
+from stackgen.cli.shells import LINE, TEXT
 
 ROOT = Path(__file__).resolve().parent.parent
 STACKGEN = (sys.executable, "-m", "stackgen")
@@ -203,7 +204,7 @@ def of_looking(bench: Bench, compose: str | None) -> None:
 def of_completion(bench: Bench) -> None:
     """What a shell runs when somebody presses TAB: behind an option, and where a service is to be named."""
     lines = ("stackgen render --", "stackgen logs ")
-    asked = [{"_STACKGEN_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": "2"} for line in lines]
+    asked = [{"_STACKGEN_COMPLETE": "complete_bash", LINE: line, TEXT: line.rpartition(" ")[2]} for line in lines]
     folder = bench.folder / "archi-llm"
     commands = [
         bench.command(f"completion of `{line}`", *STACKGEN, folder=folder, environment=environment)
@@ -215,7 +216,7 @@ def of_completion(bench: Bench) -> None:
 def of_models(bench: Bench, count: int, compose: str | None, runs: int) -> float:
     """render of many models, and Compose where it is given; the CPU seconds of ours."""
     folder = bench.folder / f"{count}-models"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "stack.yaml").write_text(large_spec(count), encoding="utf-8")
     commands = [bench.command(f"stackgen render, {count:,} models", *STACKGEN, "render", folder=folder)]
     if compose:

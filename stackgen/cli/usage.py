@@ -9,7 +9,6 @@ from typing import Any
 
 from stackgen.cli.app import Program, verbs_with
 from stackgen.errors import StackError
-from stackgen.facts.foreign_verbs import foreign_verbs
 
 _LIKE = 0.8
 
@@ -59,8 +58,11 @@ def error_of(wrong: Any, words: Sequence[str]) -> StackError:
 def _hint(word: str, near: str, command: Any) -> str:
     """What somebody may have meant; empty where nobody knows."""
     is_option = word.startswith("-")
-    if not is_option and isinstance(command, Program) and word in foreign_verbs():
-        return foreign_verbs()[word]
+    if not is_option and isinstance(command, Program):
+        from stackgen.facts.foreign_verbs import foreign_verbs
+
+        if word in foreign_verbs():
+            return foreign_verbs()[word]
     names = [name for name in near.replace("'", "").split(", ") if name and (not is_option or _is_like(word, name))]
     if names:
         return f"did you mean {' or '.join(f'`{name}`' for name in names)}?"
